@@ -1,0 +1,45 @@
+/* stub.h - one line that makes a function of the contract callable in a test.
+ *
+ *     STUB(int, buddy_free, (struct buddy *b, void *block), b, block)
+ *
+ * defines buddy_free() for the test process: it forwards the call to the
+ * current puppet and gives back value and errno.  Arguments are integers and
+ * pointers, at most six; pointers go into the arena or come from the puppet.
+ */
+#ifndef STUB_H
+#define STUB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t remote_call(const char *function, size_t nargs, const uint64_t args[]);
+
+#define STUB_WORD(x) ((uint64_t)(x))
+#define STUB_1(a) STUB_WORD(a)
+#define STUB_2(a, ...) STUB_WORD(a), STUB_1(__VA_ARGS__)
+#define STUB_3(a, ...) STUB_WORD(a), STUB_2(__VA_ARGS__)
+#define STUB_4(a, ...) STUB_WORD(a), STUB_3(__VA_ARGS__)
+#define STUB_5(a, ...) STUB_WORD(a), STUB_4(__VA_ARGS__)
+#define STUB_6(a, ...) STUB_WORD(a), STUB_5(__VA_ARGS__)
+#define STUB_PICK(a, b, c, d, e, f, pick, ...) pick
+#define STUB_WORDS(...)                                                        \
+    STUB_PICK(__VA_ARGS__, STUB_6, STUB_5, STUB_4, STUB_3, STUB_2, STUB_1, )   \
+    (__VA_ARGS__)
+
+#define STUB_CALL(name, ...)                                                   \
+    remote_call(#name, sizeof((uint64_t[]){STUB_WORDS(__VA_ARGS__)}) / 8,      \
+                (uint64_t[]){STUB_WORDS(__VA_ARGS__)})
+
+#define STUB(type, name, params, ...)                                          \
+    type name params                                                           \
+    {                                                                          \
+        return (type)STUB_CALL(name, __VA_ARGS__);                             \
+    }
+
+#define STUB_VOID(name, params, ...)                                           \
+    void name params                                                           \
+    {                                                                          \
+        STUB_CALL(name, __VA_ARGS__);                                          \
+    }
+
+#endif

@@ -1,0 +1,229 @@
+/* testkit.h - what a test of this kit is written with.
+ *
+ * A test never runs in the process that runs student code.  The test process
+ * starts *puppets*: processes that load submission.so and call its functions
+ * on request.  A stub (stub.h) makes such a call look like an ordinary one:
+ *
+ *     TEST(alloc_rounds_up_to_a_power_of_two)
+ *     {
+ *         void *base = arena_alloc("base", 1024);
+ *         void *meta = arena_alloc("meta", buddy_sizeof(1024, 16));
+ *         struct buddy *b = buddy_init(meta, base, 1024, 16);
+ *
+ *         assert_ptr_equal(buddy_alloc(b, 100), base);
+ *     }
+ *
+ * A stub calls the current puppet; the first call of a test starts one if
+ * there is none.  errno is the puppet's afterwards (0 if it was not set).
+ *
+ * Two voices, never mixed: a failed assertion says that the submission is
+ * wrong; testkit_broken() says that the grader is, and is never a score.
+ *
+ * Partners: remote.c (puppets and calls), arena.c, proc.c (what /proc tells),
+ * fault.c (plans, test side), puppet.c (the other process), main.c.
+ */
+#ifndef TESTKIT_H
+#define TESTKIT_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <cmocka.h>
+
+/* ---- tests -------------------------------------------------------------- */
+
+/* Defines a test and registers it under its name.  Tests run in the order in
+ * which they stand in the file. */
+#define TEST(name)                                                             \
+    static void name(void);                                                    \
+    __attribute__((constructor)) static void register_##name(void)             \
+    {                                                                          \
+        testkit_register(#name, name);                                         \
+    }                                                                          \
+    static void name(void)
+
+void testkit_register(const char *name, void (*function)(void));
+
+/* The seed of this run (--seed); print nothing, a failure names it itself. */
+uint64_t testkit_seed(void);
+
+/* A small random generator for tests: xorshift64*, never for secrets. */
+uint64_t random_next(uint64_t *state);
+
+/* The grader itself failed: prints why and ends the run with status 3. */
+__attribute__((noreturn, format(printf, 1, 2))) void testkit_broken(const char *format, ...);
+
+/* Waits until `condition` holds, and fails the test when it did not within
+ * the deadline (10 s): the only way to wait.  How often it looks is no
+ * verdict. */
+#define WAIT_UNTIL(condition)                                                  \
+    do {                                                                       \
+        struct deadline until_ = deadline_start();                             \
+        while (!(condition))                                                   \
+            if (!deadline_look_again(&until_))                                 \
+                fail_msg("this did not come about in time: %s", #condition);   \
+    } while (0)
+
+struct deadline {
+    uint64_t end_ns; /* CLOCK_MONOTONIC */
+    unsigned pause_us;
+};
+struct deadline deadline_start(void);
+bool deadline_look_again(struct deadline *); /* short pause; false: time is up */
+
+/* ---- puppets ------------------------------------------------------------ */
+
+struct puppet; /* ends with its test at the latest */
+
+struct puppet *puppet_start(void);  /* a new one, which becomes the current */
+void puppet_use(struct puppet *);   /* stubs call this one from now on */
+struct puppet *puppet_current(void);
+pid_t puppet_pid(const struct puppet *); /* as the test process sees it */
+void puppet_kill(struct puppet *);  /* SIGKILL; returns when it is dead */
+void puppet_end(struct puppet *);   /* ends it in order, by _exit(0) */
+
+/* Starts a call and does not wait for it:
+ *     begin(p, ring_put(ring, msg, 8, -1));
+ *     assert_blocked(p);
+ *     ...
+ *     assert_int_equal(finish(p), 0);
+ */
+#define begin(p, call) (puppet_begin(p), (void)(call), puppet_begun())
+void puppet_begin(struct puppet *);
+void puppet_begun(void);
+
+/* Waits for the call that begin() started.  The value as the function gave
+ * it: finish() for int, finish_word() for pointers and sizes.  errno is set. */
+int finish(struct puppet *);
+uint64_t finish_word(struct puppet *);
+
+enum puppet_state {
+    PUPPET_RETURNED, /* the call is over; finish() will not wait */
+    PUPPET_BLOCKED,  /* asleep in the kernel until somebody wakes it */
+    PUPPET_SPINNING, /* burns CPU time instead of waiting */
+    PUPPET_POLLING,  /* sleeps a little, looks, sleeps again */
+    PUPPET_DEAD
+};
+/* Waits until the outstanding call of the puppet has settled into a state. */
+enum puppet_state puppet_settle(struct puppet *);
+/* Fails unless the puppet settles into PUPPET_BLOCKED; says what it did
+ * instead ("it spins").  For calls without a timeout. */
+void assert_blocked(struct puppet *);
+/* As assert_blocked, for a call that was given a timeout: sleeping in the
+ * kernel with a time limit is no polling there. */
+void assert_blocked_with_timeout(struct puppet *);
+/* Waits until the puppet touched the end of an arena_trap() buffer. */
+void assert_trapped(struct puppet *);
+
+/* Hands a descriptor to the puppet, where it gets the given number (0 to
+ * 499) and is inheritable.  The test keeps its own. */
+void puppet_give_fd(struct puppet *, int fd, int as_number);
+void puppet_close_fd(struct puppet *, int number);
+
+/* The puppet becomes another program (no submission is loaded if none was
+ * yet); argv[0] is a path in the box.  Descriptors below 500 stay. */
+void puppet_exec(struct puppet *, const char *const argv[]);
+/* Waits for the end of the puppet; status word as waitpid gives it. */
+int puppet_wait(struct puppet *);
+/* Path, in the box, of a program that came with the lab or the submission:
+ * program_path("pipeline"), program_path("probe"). */
+const char *program_path(const char *name);
+
+/* Puppet and test share one CPU by default, which makes a call cheap; tests
+ * of concurrency call this before they start puppets. */
+void puppets_use_all_cpus(void);
+
+/* ---- many calls in one frame -------------------------------------------- */
+
+/*     struct script *s = script_new(1000);
+ *     size_t a = RECORD(s, buddy_alloc(b, 16));
+ *     RECORD(s, buddy_free(b, script_value(s, a)));
+ *     script_run(s);
+ *     assert_non_null((void *)script_result(s, a));
+ */
+struct script;
+struct script *script_new(size_t max_calls);
+#define RECORD(s, call) (script_begin(s), (void)(call), script_end(s))
+void script_begin(struct script *);
+size_t script_end(struct script *); /* index of the call recorded */
+/* Stands for the value that call `index` will return, as an argument of a
+ * later call of the same script. */
+void *script_value(const struct script *, size_t index);
+void script_run(struct script *);   /* on the current puppet; may be refilled after */
+size_t script_length(const struct script *);
+uint64_t script_result(const struct script *, size_t index);
+int script_errno(const struct script *, size_t index);
+void script_clear(struct script *);
+
+/* ---- the arena ---------------------------------------------------------- */
+
+/* Memory that test and puppets see at the same address.  What is passed by
+ * pointer lives here.  Zero-filled, aligned to 16, between red zones which
+ * are checked at the end of the test ("wrote past the end of meta").  Freed
+ * with the test.  What a test judges it copies out once first: a puppet may
+ * write at any time. */
+void *arena_alloc(const char *name, size_t size_bytes);
+void *arena_alloc_at(const char *name, size_t size_bytes, size_t align_bytes, size_t misalign_bytes);
+/* For results: filled with 0xA5, and undefined for Memcheck. */
+void *arena_out(const char *name, size_t size_bytes);
+/* A buffer that ends at a page which no puppet can touch: a copy runs into
+ * it, and the puppet stops there (assert_trapped), with all locks held. */
+void *arena_trap(const char *name, size_t size_bytes);
+char *arena_string(const char *text);
+/* A NULL-terminated argv in the arena: arena_argv("ls", "-1", NULL). */
+char **arena_argv(const char *first, ...) __attribute__((sentinel));
+
+/* ---- looking at processes and objects from outside ------------------------ */
+
+struct fd_info {
+    int fd;
+    char target[120]; /* as /proc/PID/fd shows it: "pipe:[4711]" */
+    bool cloexec;
+};
+/* The descriptors a process has below 500, ascending; at most max. */
+size_t process_fds(pid_t pid, struct fd_info *out, size_t max);
+/* Fails, naming the descriptors, unless a process has these and no others. */
+void assert_fds_are(pid_t pid, const struct fd_info *expected, size_t n);
+
+struct process_info {
+    pid_t pid;
+    char state; /* R S D Z T ... */
+    char name[32];
+};
+size_t process_children(pid_t pid, struct process_info *out, size_t max);
+/* Fails, naming them, when a process has children, zombies or alive. */
+void assert_no_children(struct puppet *);
+
+/* What lies about in the box that did not when the test began: POSIX shared
+ * memory, semaphores and queues, System V objects, processes without a
+ * parent.  One per line, "" for none; valid until the next call. */
+const char *leftovers(void);
+void assert_nothing_left(void);
+
+/* ---- faults -------------------------------------------------------------- */
+
+/* The calls of the submission that can be made to fail.  Counted from 1 for
+ * each puppet and its children together, since fault_clear(). */
+enum fault_call {
+#define FAULT_CALL(id, name) id,
+#include "fault_calls.h"
+#undef FAULT_CALL
+    FAULT_CALLS
+};
+
+void fault_fail(struct puppet *, enum fault_call, unsigned nth, int error);
+void fault_short(struct puppet *, enum fault_call, unsigned nth, size_t at_most_bytes);
+/* Seeded random pauses, each at most max_us, before and after every such call. */
+void fault_delay(struct puppet *, enum fault_call, uint64_t seed, unsigned max_us);
+/* mmap and shmat without an address give another one in every puppet. */
+void fault_displace_maps(struct puppet *);
+bool fault_fired(const struct puppet *);  /* a planned failure happened */
+unsigned fault_count(const struct puppet *, enum fault_call); /* calls made so far */
+void fault_clear(struct puppet *);
+
+#endif
