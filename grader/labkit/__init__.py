@@ -1,0 +1,5 @@
+"""labkit grades C labs: it builds, boxes, tests and scores submissions."""
+
+from typing import Final
+
+__version__: Final = "0.1.0"
