@@ -1,0 +1,292 @@
+/* buddy.c - power-of-two allocation, the contract in buddy.h.
+ * Counts in units: one unit is min_block_bytes.  A block of order k has 2^k
+ * units; unit u lies at base + u * min_block_bytes.
+ */
+#include "buddy.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef SOLUTION
+/* Theory of operation
+ *
+ * Free blocks of order k hang in a doubly linked list, free[k].  The links
+ * lie in the free blocks themselves, which nobody else uses (that is why
+ * min_block_bytes is at least 16), so they cost nothing.  Bit k of
+ * nonempty says whether free[k] has blocks: the smallest one that fits is
+ * found with one instruction.
+ *
+ * state[u] says what starts at unit u: a free block, a block in use, or
+ * nothing, when u is inside a block.  So one look tells whether a pointer
+ * may be freed, how large its block is, and whether its buddy is free and of
+ * the same size.  At one byte a unit that is all the metadata that grows.
+ *
+ * The buddy of the block of order k at unit u is at u ^ 2^k, since it differs
+ * in one bit of its offset: never of its address, as base is aligned to one
+ * unit only.  The blocks at first (7 units: 4, 2, 1) have no buddy, but that
+ * needs no test: u ^ 2^k is where the next of them starts, which is smaller
+ * and stays so, or for the last one the end of the region, where state has
+ * one more entry that never says free.
+ */
+enum { MAX_ORDERS = 60 }; /* 2^64 bytes in units of 16 */
+
+enum { INSIDE = 0, FREE = 0x40, USED = 0x80, ORDER_MASK = 0x3f };
+
+struct free_block {
+    struct free_block *next;
+    struct free_block **link; /* what points at this one: free[k] or a next */
+};
+
+struct buddy {
+    char *base;
+    size_t nunits;
+    unsigned unit_shift; /* log2 of min_block_bytes */
+    uint64_t nonempty;
+    struct free_block *free[MAX_ORDERS];
+    uint8_t state[]; /* nunits + 1 */
+};
+#else
+/* Theory
+ *
+ * This one works already, as long as nobody wants more than one block: the
+ * region is one block, used or free.  That leaves you three things to find.
+ *
+ * Where are the free blocks?  A free block is memory that nobody uses, and
+ * has room for two pointers (min_block_bytes is at least 16): the links of a
+ * list of all free blocks of its size can lie in it.
+ *
+ * What does a pointer point at?  buddy_free() gets an address and no size.
+ * Something must tell how large the block is, and whether there is one: a
+ * table in the metadata, which has about one byte for each 64 of the region.
+ *
+ * Who is the buddy?  The halves of a block of 2^(k+1) units start at unit u
+ * and u + 2^k, where u is a multiple of 2^(k+1).  So their numbers differ in
+ * one bit.
+ */
+struct buddy {
+    char *base;
+    size_t len_bytes;
+    bool used; /* TODO(01-buddy): replace by what knows about many blocks */
+};
+#endif
+
+static bool sizes_are_valid(size_t len_bytes, size_t min_block_bytes)
+{
+    bool power_of_two = (min_block_bytes & (min_block_bytes - 1)) == 0;
+
+    return power_of_two && min_block_bytes >= 16 && len_bytes >= min_block_bytes;
+}
+
+static void *null_with(int error)
+{
+    errno = error;
+    return NULL;
+}
+#ifdef SOLUTION
+
+/* ---- units and orders ---- */
+
+static struct free_block *block_at(const struct buddy *b, size_t unit)
+{
+    return (struct free_block *)(b->base + (unit << b->unit_shift));
+}
+
+/* The unit that an address is the start of; nunits, where no block ever
+ * starts, when it is none. */
+static size_t unit_at(const struct buddy *b, const void *address)
+{
+    size_t offset_bytes = (uintptr_t)address - (uintptr_t)b->base; /* huge if below base */
+    size_t unit = offset_bytes >> b->unit_shift;
+
+    return unit < b->nunits && unit << b->unit_shift == offset_bytes ? unit : b->nunits;
+}
+
+static unsigned log2_floor(size_t n)
+{
+    return 63 - (unsigned)__builtin_clzll(n);
+}
+
+/* The order of the smallest block with room for size_bytes > 0.  Nothing is
+ * rounded up before it is shifted down, so nothing overflows. */
+static unsigned order_for(const struct buddy *b, size_t size_bytes)
+{
+    size_t last_unit = (size_bytes - 1) >> b->unit_shift;
+
+    return last_unit == 0 ? 0 : log2_floor(last_unit) + 1;
+}
+
+/* ---- lists of free blocks ---- */
+
+static void list_push(struct buddy *b, unsigned order, struct free_block *block)
+{
+    struct free_block *next = b->free[order];
+
+    block->next = next;
+    block->link = &b->free[order];
+    if (next != NULL)
+        next->link = &block->next;
+    b->free[order] = block;
+    b->nonempty |= (uint64_t)1 << order;
+}
+
+static void list_remove(struct buddy *b, unsigned order, struct free_block *block)
+{
+    *block->link = block->next;
+    if (block->next != NULL)
+        block->next->link = block->link;
+    if (b->free[order] == NULL)
+        b->nonempty &= ~((uint64_t)1 << order);
+}
+
+static void add_free(struct buddy *b, size_t unit, unsigned order)
+{
+    b->state[unit] = (uint8_t)(FREE | order);
+    list_push(b, order, block_at(b, unit));
+}
+
+/* Out of the lists; what it becomes part of is the caller's business. */
+static void remove_free(struct buddy *b, size_t unit, unsigned order)
+{
+    b->state[unit] = INSIDE;
+    list_remove(b, order, block_at(b, unit));
+}
+#endif
+
+/* ---- the contract ---- */
+
+size_t buddy_sizeof(size_t len_bytes, size_t min_block_bytes)
+{
+    if (!sizes_are_valid(len_bytes, min_block_bytes)) {
+        errno = EINVAL;
+        return 0;
+    }
+#ifdef SOLUTION
+    return sizeof(struct buddy) + len_bytes / min_block_bytes + 1;
+#else
+    /* TODO(01-buddy): and what your bookkeeping needs */
+    return sizeof(struct buddy);
+#endif
+}
+
+struct buddy *buddy_init(void *meta, void *base, size_t len_bytes, size_t min_block_bytes)
+{
+    struct buddy *b = meta;
+
+    if (!sizes_are_valid(len_bytes, min_block_bytes))
+        return null_with(EINVAL);
+#ifdef SOLUTION
+    if (meta == NULL || base == NULL || (uintptr_t)base % min_block_bytes != 0)
+        return null_with(EINVAL);
+
+    memset(b, 0, buddy_sizeof(len_bytes, min_block_bytes));
+    b->base = base;
+    b->unit_shift = log2_floor(min_block_bytes);
+    b->nunits = len_bytes >> b->unit_shift;
+
+    size_t unit = 0;
+    while (unit < b->nunits) {
+        unsigned order = log2_floor(b->nunits - unit);
+        add_free(b, unit, order);
+        unit += (size_t)1 << order;
+    }
+#else
+    /* TODO(01-buddy): refuse what else the contract refuses; a length that is
+     * no power of two is several blocks */
+    b->base = base;
+    b->len_bytes = len_bytes;
+    b->used = false;
+#endif
+    return b;
+}
+
+void *buddy_alloc(struct buddy *b, size_t size_bytes)
+{
+    if (size_bytes == 0)
+        return null_with(EINVAL);
+#ifdef SOLUTION
+
+    unsigned wanted = order_for(b, size_bytes);
+    uint64_t fits = b->nonempty >> wanted << wanted;
+    if (fits == 0)
+        return null_with(ENOMEM);
+
+    unsigned order = (unsigned)__builtin_ctzll(fits);
+    struct free_block *block = b->free[order];
+    size_t unit = unit_at(b, block);
+
+    list_remove(b, order, block);
+    while (order > wanted) {
+        order--;
+        add_free(b, unit + ((size_t)1 << order), order);
+    }
+    b->state[unit] = (uint8_t)(USED | order);
+    return block;
+#else
+    /* TODO(01-buddy): find the smallest free block that fits, and halve it
+     * until it has the right size */
+    if (b->used || size_bytes > b->len_bytes)
+        return null_with(ENOMEM);
+    b->used = true;
+    return b->base;
+#endif
+}
+
+int buddy_free(struct buddy *b, void *block)
+{
+    if (block == NULL)
+        return 0;
+#ifdef SOLUTION
+
+    size_t unit = unit_at(b, block);
+    if (!(b->state[unit] & USED)) {
+        errno = EINVAL;
+        return -1;
+    }
+
+    unsigned order = b->state[unit] & ORDER_MASK;
+    size_t buddy = unit ^ (size_t)1 << order;
+
+    b->state[unit] = INSIDE;
+    while (b->state[buddy] == (FREE | order)) {
+        remove_free(b, buddy, order);
+        unit &= buddy; /* the lower of the two */
+        order++;
+        buddy = unit ^ (size_t)1 << order;
+    }
+    add_free(b, unit, order);
+    return 0;
+#else
+    /* TODO(01-buddy): refuse what is no block in use; join the block with its
+     * buddy as often as that is possible */
+    b->used = false;
+    return 0;
+#endif
+}
+
+size_t buddy_blocks(const struct buddy *b, struct buddy_block *out, size_t max)
+{
+    size_t n = 0;
+#ifdef SOLUTION
+
+    for (size_t unit = 0; unit < b->nunits; n++) {
+        size_t nunits = (size_t)1 << (b->state[unit] & ORDER_MASK);
+
+        if (n < max)
+            out[n] = (struct buddy_block){
+                .offset_bytes = unit << b->unit_shift,
+                .size_bytes = nunits << b->unit_shift,
+                .used = (b->state[unit] & USED) != 0,
+            };
+        unit += nunits;
+    }
+#else
+    /* TODO(01-buddy): all blocks; do this early, it is how you see what your
+     * allocator does */
+    if (max > 0)
+        out[0] = (struct buddy_block){.size_bytes = b->len_bytes, .used = b->used};
+    n = 1;
+#endif
+    return n;
+}
