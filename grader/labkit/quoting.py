@@ -1,0 +1,34 @@
+"""Names chosen by strangers, made fit to be shown.
+
+A file name may hold newlines, escape sequences, right-to-left marks and bytes
+that are no UTF-8.  What is shown is one line of printable characters.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+LONGEST_SHOWN: Final = 80
+MOST_SHOWN: Final = 10
+
+
+def printable(name: str) -> str:
+    """The name on one line: what cannot be printed is shown as an escape."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    shown = "".join(c if c.isprintable() else _escape(c) for c in text)
+    return shown if len(shown) <= LONGEST_SHOWN else shown[: LONGEST_SHOWN - 3] + "..."
+
+
+def quote(name: str) -> str:
+    """The same in quotes, so that one sees where a name begins and ends."""
+    return f"'{printable(name)}'"
+
+
+def quote_all(names: Iterable[str]) -> str:
+    """Several names as a list for a sentence, cut after the first few."""
+    every = [quote(name) for name in names]
+    rest = len(every) - MOST_SHOWN
+    return ", ".join(every[:MOST_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _escape(c: str) -> str:
+    return c.encode("unicode_escape").decode("ascii")
