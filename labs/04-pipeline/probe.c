@@ -1,0 +1,257 @@
+/* probe.c - a stage that does what it is told, for tests and experiments.
+ *
+ *     probe WORD...
+ *
+ * does one thing after another, from left to right, and then exits with 0:
+ *     write TEXT     writes TEXT and a newline to standard output
+ *     pass           copies standard input to standard output
+ *     emit BYTES     writes so many bytes of a fixed pattern
+ *     check BYTES    reads to the end; exits with 1 unless it is that pattern
+ *     report         writes what it was started with to standard output:
+ *                    descriptors, blocked and ignored signals
+ *     announce NAME  sends struct announcement on descriptor 30
+ *     gate FD        waits until something can be read from FD, or its end
+ *     exit N         exits with N
+ *     die N          dies by signal N
+ * and, to start other programs under odd circumstances:
+ *     ignore N, block N   ignores or blocks signal N
+ *     foster FD      has a child that waits at gate FD, and leaves it alone
+ *     exec COMMAND [ARG]...   becomes that command
+ */
+#include "probe.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BUFFER_BYTES = 65536 };
+
+static unsigned char buffer[BUFFER_BYTES];
+
+static void die(const char *what)
+{
+    dprintf(STDERR_FILENO, "probe: %s: %s\n", what, strerror(errno));
+    _exit(99);
+}
+
+static void write_all(const void *data, size_t len_bytes)
+{
+    const char *next = data;
+
+    while (len_bytes > 0) {
+        ssize_t n = write(STDOUT_FILENO, next, len_bytes);
+
+        if (n == -1)
+            die("write");
+        next += n;
+        len_bytes -= (size_t)n;
+    }
+}
+
+static size_t read_some(void)
+{
+    ssize_t n = read(STDIN_FILENO, buffer, sizeof buffer);
+
+    if (n == -1)
+        die("read");
+    return (size_t)n;
+}
+
+static void pass(void)
+{
+    for (size_t n; (n = read_some()) > 0;)
+        write_all(buffer, n);
+}
+
+/* Byte number `at` of the pattern: two bytes in a row, or at distance 64 KiB,
+ * are rarely the same, so that lost and doubled blocks show. */
+static unsigned char pattern(unsigned long long at)
+{
+    unsigned long long x = (at + 1) * 0x9E3779B97F4A7C15ULL;
+
+    return (unsigned char)(x >> 56);
+}
+
+static void emit(unsigned long long size_bytes)
+{
+    for (unsigned long long at = 0; at < size_bytes;) {
+        size_t n = 0;
+
+        while (n < sizeof buffer && at < size_bytes)
+            buffer[n++] = pattern(at++);
+        write_all(buffer, n);
+    }
+}
+
+static void check(unsigned long long size_bytes)
+{
+    unsigned long long at = 0;
+
+    for (size_t n; (n = read_some()) > 0;)
+        for (size_t i = 0; i < n; i++, at++)
+            if (at >= size_bytes || buffer[i] != pattern(at)) {
+                dprintf(STDERR_FILENO, "probe: wrong byte at %llu\n", at);
+                _exit(1);
+            }
+    if (at != size_bytes) {
+        dprintf(STDERR_FILENO, "probe: %llu bytes, not %llu\n", at, size_bytes);
+        _exit(1);
+    }
+}
+
+static void look(struct announcement *me)
+{
+    sigset_t blocked;
+
+    sigprocmask(SIG_SETMASK, NULL, &blocked);
+    for (int n = 1; n <= 64; n++) {
+        struct sigaction action;
+
+        if (sigismember(&blocked, n) == 1)
+            me->blocked |= 1ULL << (n - 1);
+        if (sigaction(n, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+            me->ignored |= 1ULL << (n - 1);
+    }
+}
+
+static void print_signals(const char *title, unsigned long long set)
+{
+    printf("%s:", title);
+    for (int n = 1; n <= 64; n++)
+        if (set >> (n - 1) & 1)
+            printf(" %d", n);
+    printf("\n");
+}
+
+static void report(void)
+{
+    struct announcement me = {0};
+    char path[64];
+    char target[256];
+
+    for (int fd = 0; fd < 1024; fd++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+
+        ssize_t n = readlink(path, target, sizeof target - 1);
+
+        if (n == -1)
+            continue;
+        target[n] = '\0';
+        printf("%d -> %s\n", fd, target);
+    }
+    look(&me);
+    print_signals("blocked", me.blocked);
+    print_signals("ignored", me.ignored);
+    fflush(stdout);
+}
+
+static void announce(const char *name)
+{
+    struct announcement me = {0};
+
+    snprintf(me.name, sizeof me.name, "%s", name);
+    look(&me);
+    if (send(PROBE_CONTROL_FD, &me, sizeof me, MSG_NOSIGNAL) != (ssize_t)sizeof me)
+        die("announce");
+}
+
+static void gate(int fd)
+{
+    char byte;
+
+    while (read(fd, &byte, 1) == -1)
+        if (errno != EINTR)
+            die("gate");
+}
+
+static void foster(int fd)
+{
+    pid_t pid = fork();
+
+    if (pid == -1)
+        die("foster");
+    if (pid == 0) {
+        gate(fd);
+        _exit(0);
+    }
+}
+
+static void block(int number)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* The argument of the word before it. */
+static const char *argument(char **word)
+{
+    if (word[1] == NULL) {
+        dprintf(STDERR_FILENO, "probe: %s needs an argument\n", word[0]);
+        _exit(99);
+    }
+    return word[1];
+}
+
+/* Does one word; returns how many elements of argv it took. */
+static int perform(char **word)
+{
+    const char *name = word[0];
+
+    if (strcmp(name, "pass") == 0) {
+        pass();
+        return 1;
+    }
+    if (strcmp(name, "report") == 0) {
+        report();
+        return 1;
+    }
+
+    const char *text = argument(word);
+    int number = atoi(text);
+
+    if (strcmp(name, "write") == 0) {
+        write_all(text, strlen(text));
+        write_all("\n", 1);
+    } else if (strcmp(name, "emit") == 0) {
+        emit(strtoull(text, NULL, 10));
+    } else if (strcmp(name, "check") == 0) {
+        check(strtoull(text, NULL, 10));
+    } else if (strcmp(name, "announce") == 0) {
+        announce(text);
+    } else if (strcmp(name, "gate") == 0) {
+        gate(number);
+    } else if (strcmp(name, "exit") == 0) {
+        _exit(number);
+    } else if (strcmp(name, "die") == 0) {
+        signal(number, SIG_DFL);
+        raise(number);
+        die("die");
+    } else if (strcmp(name, "ignore") == 0) {
+        signal(number, SIG_IGN);
+    } else if (strcmp(name, "block") == 0) {
+        block(number);
+    } else if (strcmp(name, "foster") == 0) {
+        foster(number);
+    } else if (strcmp(name, "exec") == 0) {
+        execvp(word[1], word + 1);
+        die(word[1]);
+    } else {
+        dprintf(STDERR_FILENO, "probe: no such word: %s\n", name);
+        _exit(99);
+    }
+    return 2;
+}
+
+int main(int argc, char *argv[])
+{
+    for (int i = 1; i < argc;)
+        i += perform(argv + i);
+    return 0;
+}

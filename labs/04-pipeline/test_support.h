@@ -1,0 +1,356 @@
+/* test_support.h - what the public and the hidden tests of this lab share.
+ *
+ * A test hands the puppet a file to read (descriptor IN) and one to write
+ * (OUT), runs a line of stages, and looks at what came out.  Where it must
+ * look at stages while they run, the stages are probes (probe.c): each
+ * announces itself on a socket, which tells its pid, and waits at a gate
+ * until the test has looked.
+ */
+#ifndef TEST_SUPPORT_H
+#define TEST_SUPPORT_H
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "testkit.h"
+
+#include "pipeline.h"
+#include "probe.h"
+
+#define UNUSED_ __attribute__((unused))
+
+/* Descriptor numbers in the puppet. */
+enum { IN = 10, OUT = 11, GATE = 31 };
+
+enum { MAX_FDS = 100, MAX_NAMED = 8 };
+
+/* ---- files -------------------------------------------------------------- */
+
+/* A file without a name that holds `text`, to be read from its beginning. */
+static int UNUSED_ file_with(const char *text, size_t len_bytes)
+{
+    int fd = memfd_create("input", MFD_CLOEXEC);
+
+    if (fd == -1 || write(fd, text, len_bytes) != (ssize_t)len_bytes || lseek(fd, 0, SEEK_SET) != 0)
+        testkit_broken("cannot make a file: %s", strerror(errno));
+    return fd;
+}
+
+static int UNUSED_ file_with_text(const char *text)
+{
+    return file_with(text, strlen(text));
+}
+
+static int UNUSED_ empty_file(void)
+{
+    return file_with("", 0);
+}
+
+static size_t UNUSED_ file_size(int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) == -1)
+        testkit_broken("fstat: %s", strerror(errno));
+    return (size_t)status.st_size;
+}
+
+/* All of a file, malloc'ed, with a '\0' behind it. */
+static char UNUSED_ *contents(int fd)
+{
+    size_t size_bytes = file_size(fd);
+    char *text = malloc(size_bytes + 1);
+
+    if (text == NULL || pread(fd, text, size_bytes, 0) != (ssize_t)size_bytes)
+        testkit_broken("cannot read a file back: %s", strerror(errno));
+    text[size_bytes] = '\0';
+    return text;
+}
+
+#define assert_file_holds(fd, expected)                                                            \
+    do {                                                                                           \
+        char *text_ = contents(fd);                                                                \
+        assert_string_equal(text_, expected);                                                      \
+        free(text_);                                                                               \
+    } while (0)
+
+/* Makes an input readable from its beginning again, and an output empty; test
+ * and puppet share the file's position. */
+static void UNUSED_ rewind_files(int in, int out)
+{
+    if (lseek(in, 0, SEEK_SET) != 0 || lseek(out, 0, SEEK_SET) != 0 || ftruncate(out, 0) != 0)
+        testkit_broken("cannot rewind: %s", strerror(errno));
+}
+
+/* A puppet with these as its IN and OUT. */
+static struct puppet UNUSED_ *puppet_between(int in, int out)
+{
+    struct puppet *p = puppet_start();
+
+    puppet_give_fd(p, in, IN);
+    puppet_give_fd(p, out, OUT);
+    return p;
+}
+
+/* ---- lines of stages ----------------------------------------------------- */
+
+struct line {
+    struct pipeline_stage *stages;
+    size_t nstages;
+    int *status;
+};
+
+static struct line UNUSED_ line_of(size_t nstages, char **const argvs[])
+{
+    struct line line = {arena_alloc("stages", nstages * sizeof line.stages[0]), nstages,
+                        arena_out("status", nstages * sizeof line.status[0])};
+
+    for (size_t i = 0; i < nstages; i++)
+        line.stages[i].argv = argvs[i];
+    return line;
+}
+
+/* LINE(CMD("ls", "-1"), CMD("sort")) */
+#define CMD(...) arena_argv(__VA_ARGS__, NULL)
+#define LINE(...)                                                                                  \
+    line_of(sizeof((char **[]){__VA_ARGS__}) / sizeof(char **), (char **[]){__VA_ARGS__})
+#define PROBE(...) CMD(program_path("probe"), __VA_ARGS__)
+
+#define run_line(line, in, out)                                                                    \
+    pipeline_run((line).stages, (line).nstages, in, out, (line).status)
+
+/* Fails unless all went well and every stage exited with 0. */
+#define assert_line_succeeds(line, in, out)                                                        \
+    do {                                                                                           \
+        assert_int_equal(run_line(line, in, out), 0);                                              \
+        for (size_t i_ = 0; i_ < (line).nstages; i_++)                                             \
+            assert_stage_exited(line, i_, 0);                                                      \
+    } while (0)
+
+/* "exited with 3", "was killed by signal 9": for messages; a ring of buffers. */
+static const char UNUSED_ *ending(int word)
+{
+    static char texts[4][64];
+    static unsigned next;
+    char *text = texts[next++ % 4];
+
+    if (word == -1)
+        snprintf(text, sizeof texts[0], "was never started (-1)");
+    else if (WIFEXITED(word))
+        snprintf(text, sizeof texts[0], "exited with %d", WEXITSTATUS(word));
+    else if (WIFSIGNALED(word))
+        snprintf(text, sizeof texts[0], "was killed by signal %d", WTERMSIG(word));
+    else
+        snprintf(text, sizeof texts[0], "has 0x%x, no status word of an end", (unsigned)word);
+    return text;
+}
+
+static void UNUSED_ assert_ending(size_t stage, int word, int expected)
+{
+    char wanted[64];
+
+    snprintf(wanted, sizeof wanted, "%s", ending(expected));
+    if (word != expected && !(WIFSIGNALED(word) && WIFSIGNALED(expected) &&
+                              WTERMSIG(word) == WTERMSIG(expected)))
+        fail_msg("status[%zu] says that the stage %s; expected: %s", stage, ending(word), wanted);
+}
+
+#define assert_stage_exited(line, stage, code)                                                     \
+    assert_ending(stage, (line).status[stage], W_EXITCODE(code, 0))
+#define assert_stage_killed(line, stage, number)                                                   \
+    assert_ending(stage, (line).status[stage], W_EXITCODE(0, number))
+
+/* ---- stages that tell ---------------------------------------------------- */
+
+struct control {
+    int fd;
+};
+
+struct told {
+    struct announcement said;
+    pid_t pid; /* as the test process sees it */
+};
+
+/* Gives the puppet the socket on which probes announce themselves. */
+static struct control UNUSED_ control_open(struct puppet *p)
+{
+    int ends[2];
+    int on = 1;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1 ||
+        setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) == -1)
+        testkit_broken("cannot make the control socket: %s", strerror(errno));
+    puppet_give_fd(p, ends[1], PROBE_CONTROL_FD);
+    close(ends[1]);
+    return (struct control){ends[0]};
+}
+
+/* Takes the next announcement, if there is one. */
+static bool UNUSED_ control_hear(struct control control, struct told *told)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(struct ucred))];
+    } space;
+    struct iovec place = {&told->said, sizeof told->said};
+    struct msghdr message = {.msg_iov = &place,
+                             .msg_iovlen = 1,
+                             .msg_control = &space,
+                             .msg_controllen = sizeof space};
+    ssize_t n = recvmsg(control.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    struct ucred sender;
+
+    if (n <= 0)
+        return false;
+    if (n != sizeof told->said || header == NULL || header->cmsg_type != SCM_CREDENTIALS)
+        fail_msg("something that is no announcement came from a stage");
+    memcpy(&sender, CMSG_DATA(header), sizeof sender);
+    told->said.name[sizeof told->said.name - 1] = '\0';
+    told->pid = sender.pid;
+    return true;
+}
+
+/* Waits until the probes "0", "1" ... have announced themselves while a call
+ * of the puppet is going on. */
+static void UNUSED_ control_await(struct control control, struct puppet *p, struct told told[],
+                                  size_t n)
+{
+    struct told next;
+    size_t missing = n;
+
+    if (puppet_settle(p) == PUPPET_RETURNED) {
+        int result = finish(p);
+
+        fail_msg("pipeline_run returned %d while its stages should be running (errno: %s)", result,
+                 strerror(errno));
+    }
+    for (size_t i = 0; i < n; i++)
+        told[i].pid = 0;
+    while (missing > 0) {
+        WAIT_UNTIL(control_hear(control, &next));
+
+        size_t i = strtoul(next.said.name, NULL, 10);
+
+        if (i >= n || told[i].pid != 0)
+            fail_msg("stage \"%s\" was started more than once", next.said.name);
+        told[i] = next;
+        missing--;
+    }
+}
+
+/* A gate: probes that the puppet starts wait at descriptor `number` until the
+ * test opens it. */
+static int UNUSED_ gate_close(struct puppet *p, int number)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) == -1)
+        testkit_broken("cannot make a gate: %s", strerror(errno));
+    puppet_give_fd(p, ends[0], number);
+    close(ends[0]);
+    return ends[1];
+}
+
+static void UNUSED_ gate_open(int gate)
+{
+    close(gate);
+}
+
+/* ---- descriptors --------------------------------------------------------- */
+
+struct fds {
+    struct fd_info at[MAX_FDS];
+    size_t n;
+};
+
+static struct fds UNUSED_ fds_of(pid_t pid)
+{
+    struct fds fds;
+
+    fds.n = process_fds(pid, fds.at, MAX_FDS);
+    return fds;
+}
+
+#define assert_fds_as_before(p, before) assert_fds_are(puppet_pid(p), (before).at, (before).n)
+
+/* Fails unless a stage has exactly the descriptors of `numbers`, which ends
+ * with -1 and is ascending. */
+static void UNUSED_ assert_stage_holds(size_t stage, pid_t pid, const int numbers[])
+{
+    struct fds fds = fds_of(pid);
+    size_t i = 0;
+
+    for (; i < fds.n && numbers[i] != -1; i++) {
+        if (fds.at[i].fd > numbers[i])
+            fail_msg("stage %zu does not have descriptor %d", stage, numbers[i]);
+        if (fds.at[i].fd < numbers[i])
+            break;
+    }
+    if (i < fds.n)
+        fail_msg("stage %zu also has descriptor %d, %s", stage, fds.at[i].fd, fds.at[i].target);
+    if (numbers[i] != -1)
+        fail_msg("stage %zu does not have descriptor %d", stage, numbers[i]);
+}
+
+/* ---- programs ------------------------------------------------------------ */
+
+struct outcome {
+    int word; /* as waitpid gives it */
+    int in;
+    int out;
+    int err;
+};
+
+/* Runs a program of the box to its end, with an input, in a puppet of its
+ * own. */
+static struct outcome UNUSED_ run_program(const char *input, const char *const argv[])
+{
+    struct outcome outcome = {0, file_with_text(input), empty_file(), empty_file()};
+    struct puppet *p = puppet_start();
+
+    puppet_give_fd(p, outcome.in, STDIN_FILENO);
+    puppet_give_fd(p, outcome.out, STDOUT_FILENO);
+    puppet_give_fd(p, outcome.err, STDERR_FILENO);
+    puppet_exec(p, argv);
+    outcome.word = puppet_wait(p);
+    return outcome;
+}
+
+#define PROGRAM(...) run_program("", (const char *const[]){__VA_ARGS__, NULL})
+
+static void UNUSED_ outcome_close(struct outcome outcome)
+{
+    close(outcome.in);
+    close(outcome.out);
+    close(outcome.err);
+}
+
+/* What a line of shell prints in the box; the last newline is cut off.  For
+ * what a test needs there, a folder say, never for a verdict on its own. */
+static char UNUSED_ *shell(const char *command, const char *argument)
+{
+    struct outcome outcome = PROGRAM("/bin/sh", "-c", command, "sh", argument);
+    char *text = contents(outcome.out);
+    size_t len = strlen(text);
+
+    if (outcome.word != 0) {
+        char *complaint = contents(outcome.err);
+
+        testkit_broken("sh -c '%s' %s: %s", command, ending(outcome.word), complaint);
+    }
+    if (len > 0 && text[len - 1] == '\n')
+        text[len - 1] = '\0';
+    outcome_close(outcome);
+    return text;
+}
+
+#endif
