@@ -1,42 +1,49 @@
-/* fault_calls.h - the calls that a plan can make fail, once for both sides.
+/* fault_calls.h - the calls of a submission that a plan can make fail.
  *
- * Include it with FAULT_CALL(id, name) defined.  One name stands for its
- * variants: FAULT_PIPE for pipe and pipe2, FAULT_FORK for fork and vfork.
- * Each has its wrapper in faults.c.
+ * One name stands for its variants: FAULT_PIPE for pipe and pipe2, FAULT_FORK
+ * for fork and vfork.  Each has its wrappers in faults.c.
  */
-FAULT_CALL(FAULT_FORK, "fork")
-FAULT_CALL(FAULT_EXEC, "exec")
-FAULT_CALL(FAULT_SPAWN, "posix_spawn")
-FAULT_CALL(FAULT_WAIT, "waitpid")
-FAULT_CALL(FAULT_PIPE, "pipe")
-FAULT_CALL(FAULT_DUP, "dup")
-FAULT_CALL(FAULT_DUP2, "dup2")
-FAULT_CALL(FAULT_OPEN, "open")
-FAULT_CALL(FAULT_CLOSE, "close")
-FAULT_CALL(FAULT_READ, "read")
-FAULT_CALL(FAULT_WRITE, "write")
-FAULT_CALL(FAULT_FTRUNCATE, "ftruncate")
-FAULT_CALL(FAULT_MMAP, "mmap")
-FAULT_CALL(FAULT_MUNMAP, "munmap")
-FAULT_CALL(FAULT_SHM_OPEN, "shm_open")
-FAULT_CALL(FAULT_SHM_UNLINK, "shm_unlink")
-FAULT_CALL(FAULT_SEM_OPEN, "sem_open")
-FAULT_CALL(FAULT_SEM_INIT, "sem_init")
-FAULT_CALL(FAULT_SEM_WAIT, "sem_wait")
-FAULT_CALL(FAULT_SEM_POST, "sem_post")
-FAULT_CALL(FAULT_MUTEX_LOCK, "pthread_mutex_lock")
-FAULT_CALL(FAULT_MUTEX_UNLOCK, "pthread_mutex_unlock")
-FAULT_CALL(FAULT_COND_WAIT, "pthread_cond_wait")
-FAULT_CALL(FAULT_MQ_OPEN, "mq_open")
-FAULT_CALL(FAULT_MQ_SEND, "mq_send")
-FAULT_CALL(FAULT_MQ_RECEIVE, "mq_receive")
-FAULT_CALL(FAULT_MQ_UNLINK, "mq_unlink")
-FAULT_CALL(FAULT_SHMGET, "shmget")
-FAULT_CALL(FAULT_SHMAT, "shmat")
-FAULT_CALL(FAULT_SHMCTL, "shmctl")
-FAULT_CALL(FAULT_SEMGET, "semget")
-FAULT_CALL(FAULT_SEMOP, "semop")
-FAULT_CALL(FAULT_SEMCTL, "semctl")
-FAULT_CALL(FAULT_MSGGET, "msgget")
-FAULT_CALL(FAULT_MSGSND, "msgsnd")
-FAULT_CALL(FAULT_MSGRCV, "msgrcv")
+#ifndef FAULT_CALLS_H
+#define FAULT_CALLS_H
+
+enum fault_call {
+    FAULT_FORK,
+    FAULT_EXEC,
+    FAULT_SPAWN,
+    FAULT_WAIT,
+    FAULT_PIPE,
+    FAULT_DUP,
+    FAULT_DUP2,
+    FAULT_OPEN,
+    FAULT_CLOSE,
+    FAULT_READ,
+    FAULT_WRITE,
+    FAULT_FTRUNCATE,
+    FAULT_MMAP,
+    FAULT_MUNMAP,
+    FAULT_SHM_OPEN,
+    FAULT_SHM_UNLINK,
+    FAULT_SEM_OPEN,
+    FAULT_SEM_INIT,
+    FAULT_SEM_WAIT,
+    FAULT_SEM_POST,
+    FAULT_MUTEX_LOCK,
+    FAULT_MUTEX_UNLOCK,
+    FAULT_COND_WAIT,
+    FAULT_MQ_OPEN,
+    FAULT_MQ_SEND,
+    FAULT_MQ_RECEIVE,
+    FAULT_MQ_UNLINK,
+    FAULT_SHMGET,
+    FAULT_SHMAT,
+    FAULT_SHMCTL,
+    FAULT_SEMGET,
+    FAULT_SEMOP,
+    FAULT_SEMCTL,
+    FAULT_MSGGET,
+    FAULT_MSGSND,
+    FAULT_MSGRCV,
+    FAULT_CALLS /* how many */
+};
+
+#endif

@@ -19,8 +19,8 @@
  * Two voices, never mixed: a failed assertion says that the submission is
  * wrong; testkit_broken() says that the grader is, and is never a score.
  *
- * Partners: remote.c (puppets and calls), arena.c, proc.c (what /proc tells),
- * fault.c (plans, test side), puppet.c (the other process), main.c.
+ * Partners: remote.c (puppets and calls), script.c, arena.c, observe.c and
+ * process.c (what /proc tells), plan.c (faults), puppet.c (the other process), runner.c (main).
  */
 #ifndef TESTKIT_H
 #define TESTKIT_H
@@ -34,6 +34,9 @@
 #include <sys/types.h>
 
 #include <cmocka.h>
+
+#include "fault_calls.h"
+#include "process.h" /* process_fds(), process_children() */
 
 /* ---- tests -------------------------------------------------------------- */
 
@@ -59,7 +62,7 @@ uint64_t random_next(uint64_t *state);
 __attribute__((noreturn, format(printf, 1, 2))) void testkit_broken(const char *format, ...);
 
 /* Waits until `condition` holds, and fails the test when it did not within
- * the deadline (10 s): the only way to wait.  How often it looks is no
+ * the deadline (20 s): the only way to wait.  How often it looks is no
  * verdict. */
 #define WAIT_UNTIL(condition)                                                  \
     do {                                                                       \
@@ -180,22 +183,9 @@ char **arena_argv(const char *first, ...) __attribute__((sentinel));
 
 /* ---- looking at processes and objects from outside ------------------------ */
 
-struct fd_info {
-    int fd;
-    char target[120]; /* as /proc/PID/fd shows it: "pipe:[4711]" */
-    bool cloexec;
-};
-/* The descriptors a process has below 500, ascending; at most max. */
-size_t process_fds(pid_t pid, struct fd_info *out, size_t max);
 /* Fails, naming the descriptors, unless a process has these and no others. */
 void assert_fds_are(pid_t pid, const struct fd_info *expected, size_t n);
 
-struct process_info {
-    pid_t pid;
-    char state; /* R S D Z T ... */
-    char name[32];
-};
-size_t process_children(pid_t pid, struct process_info *out, size_t max);
 /* Fails, naming them, when a process has children, zombies or alive. */
 void assert_no_children(struct puppet *);
 
@@ -203,19 +193,17 @@ void assert_no_children(struct puppet *);
  * memory, semaphores and queues, System V objects, processes without a
  * parent.  One per line, "" for none; valid until the next call. */
 const char *leftovers(void);
+/* Waits until there is nothing, and fails naming what stays. */
 void assert_nothing_left(void);
+/* A name for a shared object that no other run uses: object_name("ring")
+ * gives "/ring-" and digits, in the arena.  On a machine that has no box of
+ * its own (--shared), leftovers() sees only objects with such a name. */
+char *object_name(const char *stem);
 
 /* ---- faults -------------------------------------------------------------- */
 
 /* The calls of the submission that can be made to fail.  Counted from 1 for
  * each puppet and its children together, since fault_clear(). */
-enum fault_call {
-#define FAULT_CALL(id, name) id,
-#include "fault_calls.h"
-#undef FAULT_CALL
-    FAULT_CALLS
-};
-
 void fault_fail(struct puppet *, enum fault_call, unsigned nth, int error);
 void fault_short(struct puppet *, enum fault_call, unsigned nth, size_t at_most_bytes);
 /* Seeded random pauses, each at most max_us, before and after every such call. */

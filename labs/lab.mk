@@ -1,0 +1,151 @@
+# lab.mk - the only compile flags and rules of all labs.
+#
+# A lab's Makefile names its files and includes this one:
+#   LAB           01-buddy
+#   SUBMISSION    sources of submission.so, the file that is tested
+#   PROGRAMS      executables that tests start, with NAME_SRC for each
+#   KIT_PROGRAMS  those of them that came with the lab, not from the student
+#
+# The grader builds through here as well (BUILD, HIDDEN), so that a test is
+# the same test everywhere.
+
+MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+LABS := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+KIT := $(LABS)/testkit
+BUILD ?= build
+HIDDEN ?=
+TEST ?=
+PROGRAMS ?=
+KIT_PROGRAMS ?=
+CC := gcc
+
+# ---- flags: one a line, with the reason ------------------------------------
+
+# The fixed command for what a student writes: the same here and when graded.
+STUDENT_FLAGS := -std=gnu11
+STUDENT_FLAGS += -O1 -g           # line numbers in gdb and Valgrind, honest order of code
+STUDENT_FLAGS += -Wall -Wextra
+STUDENT_FLAGS += -pthread
+SO_FLAGS := -fPIC -shared
+SO_FLAGS += -Wl,-Bsymbolic-functions # the submission's own functions call each other
+SO_FLAGS += -Wl,-z,defs              # what nobody defines is an error now, not in a test
+
+# The kit itself.
+KIT_FLAGS := -std=gnu11
+KIT_FLAGS += -O2 -g
+KIT_FLAGS += -Wall -Wextra -Werror
+KIT_FLAGS += -fvisibility=hidden  # only the wrappers of faults.c can be called from outside
+KIT_FLAGS += -pthread
+KIT_FLAGS += -I$(KIT) -I.
+KIT_FLAGS += -MMD -MP             # header dependencies
+
+# ---- files ------------------------------------------------------------------
+
+PUPPET_OBJECTS := $(patsubst %,$(BUILD)/kit/%.o,puppet faults channel process)
+TESTKIT_OBJECTS := $(patsubst %,$(BUILD)/kit/%.o,runner remote script arena observe plan stage channel process)
+PUBLIC_OBJECTS := $(BUILD)/test_public.o $(BUILD)/stubs.o
+STUDENT_PROGRAMS := $(filter-out $(KIT_PROGRAMS),$(PROGRAMS))
+HAND_IN := $(sort $(SUBMISSION) $(foreach p,$(STUDENT_PROGRAMS),$($(p)_SRC)))
+HEADERS := $(wildcard *.h)
+PROGRAM_PATHS := $(PROGRAMS:%=$(BUILD)/programs/%)
+RUN := $(BUILD)/test_public --puppet $(BUILD)/puppet --submission $(BUILD)/submission.so --programs $(abspath $(BUILD))/programs
+
+# ---- what one can do ---------------------------------------------------------
+
+.PHONY: help test debug memcheck watch submit clean kit graded build
+.PHONY: print-submission-flags print-program-flags
+
+help:
+	@echo 'make test              compile and run the public tests (TEST=name: only that one)'
+	@echo 'make debug TEST=name   stop in your function, in gdb'
+	@echo 'make memcheck          the public tests under Valgrind'
+	@echo 'make watch             run the tests again whenever you save a file'
+	@echo 'make submit            pack what you hand in: $(HAND_IN)'
+	@echo 'make clean             remove $(BUILD)/'
+
+test: build
+	$(RUN) $(TEST)
+
+build: $(BUILD)/test_public $(BUILD)/puppet $(BUILD)/submission.so $(PROGRAM_PATHS)
+
+debug: build $(BUILD)/gdb.commands
+	@[ -n "$(TEST)" ] || { echo 'which test? make debug TEST=name; there are:'; $(BUILD)/test_public --list; exit 2; }
+	$(RUN) --patient --wrap 'gdb -q -x $(BUILD)/gdb.commands --args' $(TEST)
+
+memcheck: build
+	$(RUN) --patient --wrap 'valgrind -q --leak-check=full --log-file=$(BUILD)/memcheck.log' $(TEST)
+	@if [ -s $(BUILD)/memcheck.log ]; then cat $(BUILD)/memcheck.log; exit 1; fi
+	@echo 'Valgrind found nothing to complain about'
+
+watch:
+	@command -v entr > /dev/null || { echo 'make watch needs entr: sudo apt install entr'; exit 2; }
+	@printf '%s\n' $(wildcard *.c *.h) | entr -c $(MAKE) --no-print-directory test TEST='$(TEST)'
+
+submit: $(HAND_IN)
+	@mkdir -p $(BUILD)
+	tar -czf $(BUILD)/$(LAB).tar.gz $(HAND_IN)
+	@echo 'hand in $(BUILD)/$(LAB).tar.gz'
+
+clean:
+	rm -rf $(BUILD)
+
+# ---- for the grader ------------------------------------------------------------
+
+kit: $(BUILD)/puppet $(KIT_PROGRAMS:%=$(BUILD)/programs/%)
+graded: $(BUILD)/test_graded
+
+print-submission-flags:
+	@printf '%s\n' $(STUDENT_FLAGS) $(SO_FLAGS)
+
+print-program-flags:
+	@printf '%s\n' $(STUDENT_FLAGS)
+
+# ---- rules ----------------------------------------------------------------------
+
+$(BUILD)/submission.so: $(SUBMISSION) $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(STUDENT_FLAGS) $(SO_FLAGS) -o $@ $(SUBMISSION)
+
+$(BUILD)/puppet: $(PUPPET_OBJECTS)
+	@$(CC) -pthread -rdynamic -o $@ $^
+
+$(BUILD)/test_public: $(PUBLIC_OBJECTS) $(TESTKIT_OBJECTS)
+	@$(CC) -pthread -o $@ $^ -lcmocka
+
+$(BUILD)/test_graded: $(PUBLIC_OBJECTS) $(BUILD)/test_hidden.o $(TESTKIT_OBJECTS)
+	@$(CC) -pthread -o $@ $^ -lcmocka
+
+$(BUILD)/kit/%.o: $(KIT)/%.c
+	@mkdir -p $(@D)
+	@$(CC) $(KIT_FLAGS) -c -o $@ $<
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	@$(CC) $(KIT_FLAGS) -c -o $@ $<
+
+$(BUILD)/test_hidden.o: $(HIDDEN)
+	@mkdir -p $(@D)
+	@$(CC) $(KIT_FLAGS) -c -o $@ $<
+
+# Breakpoints at every function of the contract; they come to life when the
+# puppet, a child of the stage, loads the submission.
+$(BUILD)/gdb.commands: $(BUILD)/stubs.o
+	{ echo 'set breakpoint pending on'; \
+	  echo 'set follow-fork-mode child'; \
+	  echo 'set print thread-events off'; \
+	  nm $< | sed -n 's/.* T /break /p'; \
+	  echo 'run'; } > $@
+
+define program_rule
+$(BUILD)/programs/$(1): $($(1)_SRC) $(HEADERS)
+	@mkdir -p $$(@D)
+	$(CC) $(STUDENT_FLAGS) -o $$@ $($(1)_SRC)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+-include $(wildcard $(BUILD)/*.d $(BUILD)/kit/*.d)

@@ -1,0 +1,189 @@
+/* arena.c - memory that the test and its puppets see at one address.
+ *
+ * A memfd, sealed so that no puppet can cut it off under the test's feet, and
+ * mapped by each puppet when it starts.  Behind the control page (wire.h)
+ * blocks are handed out from low to high and never freed; each stands between
+ * red zones.  A new arena for each test.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "session.h"
+
+enum { RED_ZONE_BYTES = 64, PAGE_BYTES = 4096, RED = 0xfd, UNSET = 0xa5 };
+
+#define ROUND_UP(n, to) (((n) + (to)-1) / (to) * (to))
+
+void arena_open(void)
+{
+    int fd = memfd_create("arena", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    void *at;
+
+    if (fd < 0 || ftruncate(fd, ARENA_BYTES) < 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        testkit_broken("cannot make the arena: %s", strerror(errno));
+    at = mmap(ARENA_ADDRESS, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
+              fd, 0);
+    if (at != ARENA_ADDRESS)
+        testkit_broken("cannot map the arena at %p: %s", (void *)ARENA_ADDRESS, strerror(errno));
+    session.test.arena_fd = fd;
+    session.test.arena_used = ROUND_UP(sizeof(struct control), PAGE_BYTES);
+    session.test.nblocks = 0;
+}
+
+void arena_close(void)
+{
+    munmap(ARENA_ADDRESS, ARENA_BYTES);
+    close(session.test.arena_fd);
+}
+
+static void mark(enum mark_kind kind, size_t at, size_t bytes)
+{
+    unsigned n = atomic_load(&CONTROL->nmarks);
+
+    if (n >= MAX_MARKS)
+        testkit_broken("more than %d pieces of arena in one test", MAX_MARKS);
+    CONTROL->marks[n] = (struct mark){.kind = kind, .at = at, .bytes = bytes};
+    atomic_store(&CONTROL->nmarks, n + 1);
+}
+
+/* Takes `front` bytes of red zone, the block, and `back` bytes of red zone. */
+static char *take(const char *name, size_t front, size_t bytes, size_t back)
+{
+    size_t at = session.test.arena_used + front;
+    struct block *block = &session.test.blocks[session.test.nblocks];
+
+    if (bytes > ARENA_BYTES || at + bytes + back > ARENA_BYTES ||
+        session.test.nblocks == MAX_BLOCKS)
+        testkit_broken("the arena is full: %zu bytes for %s", bytes, name);
+    *block = (struct block){.name = name, .at = at, .bytes = bytes, .front = front, .back = back};
+    session.test.nblocks++;
+    session.test.arena_used = at + bytes + back;
+    memset(ARENA_ADDRESS + at - front, RED, front);
+    memset(ARENA_ADDRESS + at + bytes, RED, back);
+    return ARENA_ADDRESS + at;
+}
+
+static char *take_aligned(const char *name, size_t bytes, size_t align, size_t misalign)
+{
+    size_t used = session.test.arena_used;
+    size_t at = ROUND_UP(used + RED_ZONE_BYTES, align) + misalign;
+
+    return take(name, at - used, bytes, RED_ZONE_BYTES);
+}
+
+void *arena_alloc_at(const char *name, size_t size_bytes, size_t align_bytes, size_t misalign_bytes)
+{
+    char *block = take_aligned(name, size_bytes, align_bytes, misalign_bytes);
+
+    mark(MARK_DEFINED, block - ARENA_ADDRESS, size_bytes);
+    return block;
+}
+
+void *arena_alloc(const char *name, size_t size_bytes)
+{
+    return arena_alloc_at(name, size_bytes, 16, 0);
+}
+
+void *arena_out(const char *name, size_t size_bytes)
+{
+    char *block = take_aligned(name, size_bytes, 16, 0);
+
+    memset(block, UNSET, size_bytes);
+    mark(MARK_UNDEFINED, block - ARENA_ADDRESS, size_bytes);
+    return block;
+}
+
+void *arena_trap(const char *name, size_t size_bytes)
+{
+    size_t used = session.test.arena_used;
+    size_t end = ROUND_UP(used + RED_ZONE_BYTES + size_bytes, PAGE_BYTES);
+    char *block = take(name, end - size_bytes - used, size_bytes, 0);
+
+    session.test.arena_used += PAGE_BYTES;
+    mark(MARK_DEFINED, block - ARENA_ADDRESS, size_bytes);
+    mark(MARK_TRAP, end, PAGE_BYTES);
+    return block;
+}
+
+char *arena_string(const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+
+    return memcpy(arena_alloc("a string", bytes), text, bytes);
+}
+
+char **arena_argv(const char *first, ...)
+{
+    size_t n = 1;
+    char **argv;
+    va_list rest;
+
+    va_start(rest, first);
+    while (va_arg(rest, const char *))
+        n++;
+    va_end(rest);
+
+    argv = arena_alloc("argv", (n + 1) * sizeof *argv);
+    argv[0] = arena_string(first);
+    va_start(rest, first);
+    for (size_t i = 1; i < n; i++)
+        argv[i] = arena_string(va_arg(rest, const char *));
+    va_end(rest);
+    return argv;
+}
+
+static size_t spoiled(size_t at, size_t bytes)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < bytes; i++)
+        n += (unsigned char)ARENA_ADDRESS[at + i] != RED;
+    return n;
+}
+
+void arena_check(void)
+{
+    for (size_t i = 0; i < session.test.nblocks; i++) {
+        const struct block *block = &session.test.blocks[i];
+        size_t before = spoiled(block->at - block->front, block->front);
+        size_t after = spoiled(block->at + block->bytes, block->back);
+
+        if (before)
+            fail_msg("wrote in front of %s: %zu bytes", block->name, before);
+        if (after)
+            fail_msg("wrote past the end of %s (%zu bytes long): %zu bytes", block->name,
+                     block->bytes, after);
+    }
+}
+
+void arena_describe(uint64_t word, char *text, size_t size)
+{
+    uint64_t at = word - (uintptr_t)ARENA_ADDRESS;
+
+    for (size_t i = 0; i < session.test.nblocks; i++) {
+        const struct block *block = &session.test.blocks[i];
+
+        if (at < block->at || at - block->at > block->bytes)
+            continue;
+        if (at == block->at)
+            snprintf(text, size, "%s", block->name);
+        else
+            snprintf(text, size, "%s+%#llx", block->name, (unsigned long long)(at - block->at));
+        return;
+    }
+    if ((word & SCRIPT_VALUE_MASK) == SCRIPT_VALUE_TAG)
+        snprintf(text, size, "<value of call %llu>", (unsigned long long)(word & ~SCRIPT_VALUE_MASK));
+    else if ((int64_t)word < 0 && (int64_t)word > -4096)
+        snprintf(text, size, "%lld", (long long)word);
+    else if (word >> 32 == 0 && (int32_t)word < 0 && (int32_t)word > -4096)
+        snprintf(text, size, "%d", (int32_t)word); /* an int; what is above it means nothing */
+    else if (word < (uint64_t)1 << 32)
+        snprintf(text, size, "%llu", (unsigned long long)word);
+    else
+        snprintf(text, size, "%#llx", (unsigned long long)word);
+}

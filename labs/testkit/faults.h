@@ -1,0 +1,12 @@
+/* faults.h - the puppet executable's wrappers around libc (faults.c). */
+#ifndef FAULTS_H
+#define FAULTS_H
+
+#include "wire.h"
+
+/* From here to faults_disarm() the wrappers obey the slot's plan; outside
+ * they only pass calls on. */
+void faults_arm(struct slot *slot);
+void faults_disarm(void);
+
+#endif

@@ -1,0 +1,239 @@
+/* observe.c - what a test sees of its puppets from outside: whether a call is
+ * blocked, what descriptors and children a process has, what lies about.
+ *
+ * Theory of operation.  A call is blocked when nothing is left that could
+ * move: every thread asleep, and CPU time and context switches the same over
+ * two looks.  Sleep with a time limit, where the call has none, is polling;
+ * so is waking again and again.  How often one looks changes nothing: the
+ * measures are the puppet's own.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "session.h"
+
+enum {
+    WAIT_SECONDS = 20,
+    PATIENT_WAIT_SECONDS = 300,
+    SPIN_CPU_MS = 500,   /* more CPU time than this is no way to wait */
+    POLL_SWITCHES = 200, /* nor is waking this often */
+    QUIET_LOOKS = 3,
+};
+
+/* ---- deadlines ---------------------------------------------------------- */
+
+uint64_t clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+struct deadline deadline_start(void)
+{
+    uint64_t seconds = session.patient ? PATIENT_WAIT_SECONDS : WAIT_SECONDS;
+
+    return (struct deadline){.end_ns = clock_ns() + seconds * SECOND_NS, .pause_us = 50};
+}
+
+bool deadline_look_again(struct deadline *deadline)
+{
+    struct timespec pause = {.tv_nsec = deadline->pause_us * 1000};
+
+    if (clock_ns() > deadline->end_ns)
+        return false;
+    nanosleep(&pause, NULL);
+    if (deadline->pause_us < 5000)
+        deadline->pause_us *= 2;
+    return true;
+}
+
+/* ---- blocked, spinning, polling ------------------------------------------- */
+
+static bool answered(const struct puppet *p)
+{
+    struct pollfd ready = {.fd = p->socket, .events = POLLIN};
+
+    return p->busy && poll(&ready, 1, 0) == 1;
+}
+
+/* The kit itself holds the puppet up: in a planned pause or at a trap page. */
+static bool held(const struct puppet *p)
+{
+    return atomic_load(&p->slot->delayed) > 0 || atomic_load(&p->slot->trapped) > 0;
+}
+
+static enum puppet_state settle(struct puppet *p, bool limits_allowed)
+{
+    struct process_activity before = {0}, now;
+    struct deadline until = deadline_start();
+    int quiet = 0;
+
+    do {
+        if (answered(p))
+            return PUPPET_RETURNED;
+        if (puppet_is_dead(p) || !process_activity(p->pid, &now))
+            return PUPPET_DEAD;
+        if (now.cpu_ns - p->at_start.cpu_ns > SPIN_CPU_MS * UINT64_C(1000000))
+            return PUPPET_SPINNING;
+        if (now.switches - p->at_start.switches > POLL_SWITCHES)
+            return PUPPET_POLLING;
+        if (held(p) || !now.asleep || now.cpu_ns != before.cpu_ns ||
+            now.switches != before.switches)
+            quiet = 0;
+        else
+            quiet++;
+        before = now;
+        if (quiet < QUIET_LOOKS)
+            continue;
+        if (answered(p)) /* it answered before it fell asleep over its socket */
+            return PUPPET_RETURNED;
+        if (now.in_nap || (now.in_timed_sleep && !limits_allowed))
+            return PUPPET_POLLING;
+        return PUPPET_BLOCKED;
+    } while (deadline_look_again(&until));
+    fail_msg("%s: neither returned nor went to sleep", p->doing);
+    return PUPPET_DEAD;
+}
+
+enum puppet_state puppet_settle(struct puppet *p)
+{
+    return settle(p, true);
+}
+
+static void check_blocked(struct puppet *p, bool limits_allowed)
+{
+    switch (settle(p, limits_allowed)) {
+    case PUPPET_BLOCKED:
+        return;
+    case PUPPET_RETURNED: {
+        uint64_t value = finish_word(p);
+
+        fail_msg("%s should wait, but returned %d (errno %d)", p->doing, (int)value, errno);
+        return;
+    }
+    case PUPPET_SPINNING:
+        fail_msg("%s spins: it burns CPU time instead of sleeping until it is woken", p->doing);
+        return;
+    case PUPPET_POLLING:
+        fail_msg("%s polls: it sleeps a little and looks again, instead of sleeping until it is "
+                 "woken",
+                 p->doing);
+        return;
+    case PUPPET_DEAD:
+        finish_word(p); /* fails, and says how it ended */
+    }
+}
+
+void assert_blocked(struct puppet *p)
+{
+    check_blocked(p, false);
+}
+
+void assert_blocked_with_timeout(struct puppet *p)
+{
+    check_blocked(p, true);
+}
+
+void assert_trapped(struct puppet *p)
+{
+    struct deadline until = deadline_start();
+
+    while (atomic_load(&p->slot->trapped) == 0) {
+        if (answered(p) || puppet_is_dead(p))
+            fail_msg("%s gave %d without touching all of the buffer", p->doing, finish(p));
+        if (!deadline_look_again(&until))
+            fail_msg("%s never came to the end of the buffer", p->doing);
+    }
+}
+
+/* ---- descriptors, children, objects ---------------------------------------- */
+
+static void list_fds(char *text, size_t size, const struct fd_info *fds, size_t n)
+{
+    size_t used = snprintf(text, size, "%s", n ? "" : "none");
+
+    for (size_t i = 0; i < n && used < size; i++)
+        used += snprintf(text + used, size - used, "%s%d (%s)", i ? ", " : "", fds[i].fd,
+                         fds[i].target);
+}
+
+static bool same_fds(const struct fd_info *a, size_t na, const struct fd_info *b, size_t nb)
+{
+    if (na != nb)
+        return false;
+    for (size_t i = 0; i < na; i++)
+        if (a[i].fd != b[i].fd || strcmp(a[i].target, b[i].target) != 0)
+            return false;
+    return true;
+}
+
+void assert_fds_are(pid_t pid, const struct fd_info *expected, size_t n)
+{
+    struct fd_info fds[500];
+    size_t found = process_fds(pid, fds, 500);
+    char have[1000], want[1000];
+
+    if (same_fds(fds, found, expected, n))
+        return;
+    list_fds(have, sizeof have, fds, found);
+    list_fds(want, sizeof want, expected, n);
+    fail_msg("open descriptors are %s; they should be %s", have, want);
+}
+
+void assert_no_children(struct puppet *p)
+{
+    struct process_info children[64];
+    size_t n = process_children(p->pid, children, 64);
+
+    if (n)
+        fail_msg("after %s: %zu %s left, the first is %s, pid %d%s", p->doing, n,
+                 n == 1 ? "child is" : "children are", children[0].name, children[0].pid,
+                 children[0].state == 'Z' ? " (a zombie: nobody waited for it)" : "");
+}
+
+char *object_name(const char *stem)
+{
+    char name[96];
+
+    snprintf(name, sizeof name, "/%.40s-%d-%08x", stem, getpid(), (unsigned)nonce_new());
+    return arena_string(name);
+}
+
+/* On a machine without a box of its own only names from object_name() are
+ * ours, and processes, which come to our stage. */
+static bool is_ours(const char *line)
+{
+    char mark[32];
+
+    snprintf(mark, sizeof mark, "-%d-", getpid());
+    return !session.shared || strstr(line, mark) || strncmp(line, "process ", 8) == 0;
+}
+
+const char *leftovers(void)
+{
+    static char ours[OBJECTS_BYTES];
+    char *lines = stage_objects();
+    char *rest;
+
+    ours[0] = '\0';
+    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        if (is_ours(line))
+            snprintf(ours + strlen(ours), sizeof ours - strlen(ours), "%s\n", line);
+    return ours;
+}
+
+void assert_nothing_left(void)
+{
+    struct deadline until = deadline_start();
+    const char *left;
+
+    while (*(left = leftovers()))
+        if (!deadline_look_again(&until))
+            fail_msg("left behind: %s", left);
+}

@@ -1,0 +1,53 @@
+/* plan.c - a test's plan of what shall fail in a puppet; faults.c, in the
+ * puppet, carries it out.  Both see it in the arena's control page.
+ */
+#include "session.h"
+
+static void add(struct puppet *p, struct fault fault)
+{
+    unsigned n = atomic_load(&p->slot->nfaults);
+
+    if (n >= MAX_FAULTS)
+        testkit_broken("more than %d faults planned", MAX_FAULTS);
+    p->slot->faults[n] = fault;
+    atomic_store(&p->slot->nfaults, n + 1);
+}
+
+void fault_fail(struct puppet *p, enum fault_call call, unsigned nth, int error)
+{
+    add(p, (struct fault){.kind = FAULT_FAIL, .call = call, .nth = nth, .error = error});
+}
+
+void fault_short(struct puppet *p, enum fault_call call, unsigned nth, size_t at_most_bytes)
+{
+    add(p, (struct fault){.kind = FAULT_SHORT, .call = call, .nth = nth, .bytes = at_most_bytes});
+}
+
+void fault_delay(struct puppet *p, enum fault_call call, uint64_t seed, unsigned max_us)
+{
+    add(p, (struct fault){.kind = FAULT_DELAY, .call = call, .seed = seed, .max_us = max_us});
+}
+
+void fault_displace_maps(struct puppet *p)
+{
+    atomic_store(&p->slot->displace, true);
+}
+
+bool fault_fired(const struct puppet *p)
+{
+    return atomic_load(&p->slot->fired) > 0;
+}
+
+unsigned fault_count(const struct puppet *p, enum fault_call call)
+{
+    return atomic_load(&p->slot->calls[call]);
+}
+
+void fault_clear(struct puppet *p)
+{
+    atomic_store(&p->slot->nfaults, 0);
+    atomic_store(&p->slot->fired, 0);
+    atomic_store(&p->slot->displace, false);
+    for (int call = 0; call < FAULT_CALLS; call++)
+        atomic_store(&p->slot->calls[call], 0);
+}

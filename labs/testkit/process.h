@@ -1,0 +1,42 @@
+/* process.h - what /proc tells about a process from outside.  For the stage
+ * and for tests; nothing of it needs the process to cooperate.
+ */
+#ifndef PROCESS_H
+#define PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct fd_info {
+    int fd;
+    char target[120]; /* as /proc/PID/fd shows it: "pipe:[4711]" */
+    bool cloexec;
+};
+/* The descriptors a process has below 500 (the rest are the kit's),
+ * ascending; at most max are stored.  Gives their number, 0 when the process
+ * is gone. */
+size_t process_fds(pid_t pid, struct fd_info *out, size_t max);
+
+struct process_info {
+    pid_t pid;
+    char state; /* R S D Z T ... */
+    char name[32];
+};
+/* The children of a process, dead ones that nobody waited for (state Z)
+ * included; at most max are stored.  Gives their number. */
+size_t process_children(pid_t pid, struct process_info *out, size_t max);
+
+/* What all threads of a process did so far, and where they are now. */
+struct process_activity {
+    uint64_t cpu_ns;
+    uint64_t switches;   /* voluntary context switches */
+    bool asleep;         /* every thread is in state S */
+    bool in_nap;         /* a thread is in nanosleep, or polls nothing */
+    bool in_timed_sleep; /* a thread sleeps with a time limit */
+};
+/* False when the process is gone. */
+bool process_activity(pid_t pid, struct process_activity *out);
+
+#endif

@@ -1,0 +1,495 @@
+/* remote.c - puppets as a test sees them: start, call, wait, end.
+ *
+ * Theory of operation.  A call is one frame there and one back.  The answer
+ * must have the right size, repeat the question's nonce and come from the
+ * puppet's own pid, as the kernel says; anything else fails the test.  While
+ * the test waits it looks now and then, and only then, at whether the puppet
+ * still lives (its pidfd: a daemon may keep the socket open) and whether it
+ * hangs: it used up its CPU time, or slept all the while and did nothing.
+ *
+ * Partner: puppet.c, the other end.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "session.h"
+#include "stub.h"
+
+enum { LOOK_MS = 50, CALL_CPU_SECONDS = 5, ASLEEP_SECONDS = 10, PATIENT_SECONDS = 600 };
+
+uint64_t nonce_new(void)
+{
+    static uint64_t nonces[32];
+    static size_t used = 32;
+
+    if (used == 32) {
+        if (getrandom(nonces, sizeof nonces, 0) != sizeof nonces)
+            testkit_broken("getrandom: %s", strerror(errno));
+        used = 0;
+    }
+    return nonces[used++];
+}
+
+/* ---- what a failure shows ------------------------------------------------ */
+
+void note_call(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(session.test.calls[session.test.ncalls++ % CALLS_SHOWN], sizeof *session.test.calls,
+              format, args);
+    va_end(args);
+}
+
+void describe_call(char *text, size_t size, const char *function, size_t nargs,
+                   const uint64_t args[])
+{
+    size_t used = snprintf(text, size, "%s(", function);
+
+    for (size_t i = 0; i < nargs && used < size; i++) {
+        char word[64];
+
+        arena_describe(args[i], word, sizeof word);
+        used += snprintf(text + used, size - used, "%s%s", i ? ", " : "", word);
+    }
+    if (used < size)
+        snprintf(text + used, size - used, ")");
+}
+
+static void note_answer(const struct puppet *p, uint64_t value, int error)
+{
+    char word[64];
+
+    arena_describe(value, word, sizeof word);
+    if (error)
+        note_call("%s gave %s, errno %s", p->doing, word, strerrorname_np(error));
+    else
+        note_call("%s gave %s", p->doing, word);
+}
+
+/* ---- life and death ------------------------------------------------------ */
+
+static int pidfd_open_(pid_t pid)
+{
+    return syscall(SYS_pidfd_open, pid, 0);
+}
+
+static bool readable(int fd, int timeout_ms)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+
+    return poll(&ready, 1, timeout_ms) == 1;
+}
+
+bool puppet_is_dead(const struct puppet *p)
+{
+    return p->pidfd < 0 || readable(p->pidfd, 0);
+}
+
+/* Takes note of the end of a puppet that is dead, or is about to be. */
+static void bury(struct puppet *p)
+{
+    struct frame question = {.kind = FRAME_WAIT, .words = {p->box_pid}}, answer;
+    int fd;
+
+    if (p->pidfd < 0)
+        return;
+    close(p->pidfd);
+    close(p->socket);
+    p->pidfd = p->socket = -1;
+    p->status = stage_ask(&question, -1, &answer, &fd) ? (int)answer.words[0] : -1;
+}
+
+static void describe_end(int status, char *text, size_t size)
+{
+    if (status == -1)
+        snprintf(text, size, "it is gone, and somebody else waited for it");
+    else if (WIFSIGNALED(status))
+        snprintf(text, size, "killed by SIG%s (%s)", sigabbrev_np(WTERMSIG(status)),
+                 strsignal(WTERMSIG(status)));
+    else
+        snprintf(text, size, "it called exit(%d)", WEXITSTATUS(status));
+}
+
+static void kill_and_bury(struct puppet *p)
+{
+    if (p->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+    bury(p);
+}
+
+/* The socket is at its end, or the pidfd says that the process is. */
+static void fail_for_end(struct puppet *p)
+{
+    char how[128];
+
+    if (!readable(p->pidfd, LOOK_MS * 20)) {
+        kill_and_bury(p);
+        fail_msg("%s closed the connection to the test", p->doing);
+    }
+    bury(p);
+    describe_end(p->status, how, sizeof how);
+    fail_msg("%s ended the process: %s", p->doing, how);
+}
+
+static void fail_for_hang(struct puppet *p, const char *how)
+{
+    char doing[sizeof p->doing];
+
+    memcpy(doing, p->doing, sizeof doing);
+    kill_and_bury(p);
+    fail_msg("%s did not return: %s", doing, how);
+}
+
+/* What a test knows of a puppet while it waits for it. */
+struct watch {
+    bool begun;
+    struct process_activity first, last;
+    uint64_t active_ns; /* when it last did anything */
+};
+
+/* Fails the test when the puppet hangs.  CPU time is the measure, and sleep
+ * without any activity: both are the same on a busy machine. */
+static void look_for_hang(struct puppet *p, struct watch *watch)
+{
+    struct process_activity now;
+
+    if (session.patient || !process_activity(p->pid, &now))
+        return;
+    if (!watch->begun)
+        watch->first = now;
+    if (!watch->begun || !now.asleep || now.switches != watch->last.switches)
+        watch->active_ns = clock_ns();
+    watch->begun = true;
+    watch->last = now;
+    if (now.cpu_ns - watch->first.cpu_ns > CALL_CPU_SECONDS * SECOND_NS)
+        fail_for_hang(p, "it used 5 s of CPU time (an endless loop?)");
+    if (clock_ns() - watch->active_ns > ASLEEP_SECONDS * SECOND_NS)
+        fail_for_hang(p, "it sleeps, and nothing wakes it");
+}
+
+/* ---- frames ------------------------------------------------------------- */
+
+static void check_frame(struct puppet *p, const struct frame *answer, ssize_t size, int fd,
+                        pid_t sender)
+{
+    if (fd >= 0)
+        close(fd);
+    if (size == sizeof *answer && answer->nonce == p->nonce && sender != p->pid &&
+        answer->kind == FRAME_CHILD_RETURNED)
+        fail_msg("a child of yours returned from %s: after fork() the child must end with exec "
+                 "or _exit()",
+                 p->doing);
+    if (size != sizeof *answer || fd >= 0 || sender != p->pid || answer->nonce != p->nonce ||
+        (answer->kind != FRAME_RETURNED && answer->kind != FRAME_REFUSED))
+        fail_msg("%s: what came back is not the answer to this call", p->doing);
+    if (answer->kind == FRAME_REFUSED)
+        fail_msg("%s: %.*s", p->doing, FRAME_TEXT_BYTES, answer->text);
+}
+
+static void ask(struct puppet *p, struct frame *question, int fd)
+{
+    if (p->busy)
+        testkit_broken("%s: the puppet is still in %s", question->text, p->doing);
+    if (puppet_is_dead(p))
+        testkit_broken("%s: the puppet has ended", question->text);
+    question->nonce = p->nonce = nonce_new();
+    p->busy = true;
+    if (channel_send(p->socket, question, fd) < 0)
+        fail_for_end(p);
+}
+
+/* Receives one message from a puppet; looks at its state whenever it lets the
+ * test wait. */
+static ssize_t receive(struct puppet *p, struct frame *answer, int *fd, pid_t *sender)
+{
+    struct watch watch = {0};
+    ssize_t size;
+
+    while ((size = channel_receive_from(p->socket, answer, fd, sender)) < 0) {
+        if (errno == ECONNRESET)
+            return 0;
+        if (errno != EAGAIN)
+            testkit_broken("cannot receive: %s", strerror(errno));
+        if (puppet_is_dead(p))
+            fail_for_end(p);
+        look_for_hang(p, &watch);
+    }
+    return size;
+}
+
+static uint64_t await(struct puppet *p)
+{
+    struct frame answer;
+    pid_t sender;
+    int fd;
+    ssize_t size;
+
+    size = receive(p, &answer, &fd, &sender);
+    if (size == 0)
+        fail_for_end(p);
+    p->busy = false;
+    check_frame(p, &answer, size, fd, sender);
+    errno = answer.error;
+    return answer.words[0];
+}
+
+uint64_t puppet_ask(struct puppet *p, struct frame *question, int fd)
+{
+    ask(p, question, fd);
+    return await(p);
+}
+
+/* ---- starting and ending ------------------------------------------------- */
+
+/* The hello comes before the submission is loaded: who sends it is trusted. */
+static void greet(struct puppet *p)
+{
+    struct timeval seconds = {.tv_sec = 30}, look = {.tv_usec = LOOK_MS * 1000};
+    struct frame hello;
+    int fd;
+
+    setsockopt(p->socket, SOL_SOCKET, SO_RCVTIMEO, &seconds, sizeof seconds);
+    if (channel_receive_from(p->socket, &hello, &fd, &p->pid) != sizeof hello ||
+        hello.kind != FRAME_HELLO || p->pid <= 0)
+        testkit_broken("a puppet started and did not say hello: %s", strerror(errno));
+    setsockopt(p->socket, SOL_SOCKET, SO_RCVTIMEO, &look, sizeof look);
+    p->pidfd = pidfd_open_(p->pid);
+    if (p->pidfd < 0)
+        testkit_broken("pidfd_open: %s", strerror(errno));
+}
+
+struct puppet *puppet_start(void)
+{
+    struct puppet *p = &session.test.puppets[session.test.npuppets];
+    struct frame question = {.kind = FRAME_START,
+                             .words = {session.test.npuppets, (int64_t)session.test.cpu}};
+    struct frame answer;
+
+    if (session.test.npuppets == MAX_PUPPETS)
+        testkit_broken("more than %d puppets in one test", MAX_PUPPETS);
+    *p = (struct puppet){.pidfd = -1, .socket = -1};
+    if (!stage_ask(&question, session.test.arena_fd, &answer, &p->socket)) {
+        if (!session.calls_begun)
+            testkit_broken("cannot start a puppet: %s", strerror(answer.error));
+        fail_msg("the submission left the box unable to start a process: %s",
+                 strerror(answer.error));
+    }
+    p->box_pid = answer.words[0];
+    p->slot = &CONTROL->slots[session.test.npuppets];
+    session.test.npuppets++;
+    greet(p);
+    snprintf(p->doing, sizeof p->doing, "the puppet");
+    session.test.current = p;
+    return p;
+}
+
+void puppet_use(struct puppet *p)
+{
+    session.test.current = p;
+}
+
+struct puppet *puppet_current(void)
+{
+    return session.test.current;
+}
+
+struct puppet *current_or_new(void)
+{
+    return session.test.current ? session.test.current : puppet_start();
+}
+
+pid_t puppet_pid(const struct puppet *p)
+{
+    return p->pid;
+}
+
+void puppet_kill(struct puppet *p)
+{
+    kill_and_bury(p);
+}
+
+void puppet_end(struct puppet *p)
+{
+    struct frame question = {.kind = FRAME_END};
+
+    if (p->pidfd < 0)
+        return;
+    if (p->busy || channel_send(p->socket, &question, -1) < 0 ||
+        !readable(p->pidfd, (session.patient ? PATIENT_SECONDS : ASLEEP_SECONDS) * 1000))
+        kill_and_bury(p);
+    else
+        bury(p);
+}
+
+void puppets_end(void)
+{
+    for (size_t i = 0; i < session.test.npuppets; i++)
+        puppet_end(&session.test.puppets[i]);
+}
+
+void puppets_kill(void)
+{
+    for (size_t i = 0; i < session.test.npuppets; i++) {
+        struct puppet *p = &session.test.puppets[i];
+
+        if (p->pidfd < 0)
+            continue;
+        syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+        close(p->pidfd);
+        close(p->socket);
+    }
+    session.test.npuppets = 0;
+}
+
+void puppets_use_all_cpus(void)
+{
+    session.test.cpu = -1;
+    sched_setaffinity(0, sizeof session.cpus, &session.cpus);
+}
+
+/* ---- calls -------------------------------------------------------------- */
+
+uint64_t remote_call(const char *function, size_t nargs, const uint64_t args[])
+{
+    struct frame question = {.kind = FRAME_CALL};
+    struct puppet *p;
+    uint64_t value;
+    int error;
+
+    if (nargs > FRAME_WORDS || strlen(function) >= sizeof question.text)
+        testkit_broken("%s: a call has at most %d arguments", function, FRAME_WORDS);
+    if (session.test.recording) {
+        script_append(function, nargs, args);
+        return 0;
+    }
+    p = current_or_new();
+    session.calls_begun = true;
+    strcpy(question.text, function);
+    memcpy(question.words, args, nargs * sizeof *args);
+    describe_call(p->doing, sizeof p->doing, function, nargs, args);
+    ask(p, &question, -1);
+    if (p->beginning) {
+        p->beginning = false;
+        note_call("%s began", p->doing);
+        return 0;
+    }
+    value = await(p);
+    error = errno;
+    note_answer(p, value, error);
+    errno = error;
+    return value;
+}
+
+void puppet_begin(struct puppet *p)
+{
+    puppet_use(p);
+    p->beginning = true;
+}
+
+void puppet_begun(void)
+{
+    if (session.test.current->beginning)
+        testkit_broken("begin() takes a call of the contract");
+    process_activity(session.test.current->pid, &session.test.current->at_start);
+}
+
+uint64_t finish_word(struct puppet *p)
+{
+    uint64_t value;
+    int error;
+
+    if (!p->busy)
+        testkit_broken("finish() without begin()");
+    value = await(p);
+    error = errno;
+    note_answer(p, value, error);
+    errno = error;
+    return value;
+}
+
+int finish(struct puppet *p)
+{
+    return (int)finish_word(p);
+}
+
+/* ---- descriptors and programs --------------------------------------------- */
+
+void puppet_give_fd(struct puppet *p, int fd, int as_number)
+{
+    struct frame question = {
+        .kind = FRAME_GIVE_FD, .words = {as_number}, .text = "puppet_give_fd"};
+
+    puppet_ask(p, &question, fd);
+}
+
+void puppet_close_fd(struct puppet *p, int number)
+{
+    struct frame question = {
+        .kind = FRAME_CLOSE_FD, .words = {number}, .text = "puppet_close_fd"};
+
+    puppet_ask(p, &question, -1);
+}
+
+const char *program_path(const char *name)
+{
+    char path[512];
+
+    if (!session.programs)
+        testkit_broken("no --programs given, and the test wants %s", name);
+    snprintf(path, sizeof path, "%s/%s", session.programs, name);
+    return arena_string(path);
+}
+
+void puppet_exec(struct puppet *p, const char *const argv[])
+{
+    struct frame question = {.kind = FRAME_EXEC, .text = "puppet_exec"};
+    struct frame answer;
+    char **copy;
+    size_t n = 0;
+    pid_t sender;
+    int fd;
+    ssize_t size;
+
+    while (argv[n])
+        n++;
+    copy = arena_alloc("argv", (n + 1) * sizeof *copy);
+    for (size_t i = 0; i < n; i++)
+        copy[i] = arena_string(argv[i]);
+    question.words[0] = (uintptr_t)copy;
+    snprintf(p->doing, sizeof p->doing, "%s", argv[0]);
+    session.calls_begun = true;
+    ask(p, &question, -1);
+    size = receive(p, &answer, &fd, &sender);
+    if (size != 0) /* exec closes the socket; only its failure has an answer */
+        check_frame(p, &answer, size, fd, sender);
+    p->busy = false;
+    note_call("%s started as a program", argv[0]);
+}
+
+int puppet_wait(struct puppet *p)
+{
+    struct watch watch = {0};
+
+    while (p->pidfd >= 0) {
+        if (readable(p->pidfd, LOOK_MS))
+            bury(p);
+        else
+            look_for_hang(p, &watch);
+    }
+    return p->status;
+}

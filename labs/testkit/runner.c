@@ -1,0 +1,246 @@
+/* runner.c - the main program of every test binary.
+ *
+ *     test_X [--list] [--seed N] (--stage FD [--shared] | --puppet PATH --submission PATH)
+ *            [--programs DIR] [--wrap "gdb --args"] [--patient] [NAME...]
+ *
+ * Its exit status is the verdict: 0 all passed, 1 some failed, 2 usage,
+ * 3 the grader is broken.  No other process can change it.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "session.h"
+
+enum { PASSED = 0, FAILED = 1, USAGE = 2, BROKEN = 3, MAX_TESTS = 256 };
+
+struct session session = {.stage = -1};
+
+static struct {
+    const char *name;
+    void (*function)(void);
+} registered[MAX_TESTS];
+static size_t nregistered;
+
+void testkit_register(const char *name, void (*function)(void))
+{
+    if (nregistered == MAX_TESTS)
+        testkit_broken("more than %d tests", MAX_TESTS);
+    registered[nregistered].name = name;
+    registered[nregistered].function = function;
+    nregistered++;
+}
+
+void testkit_broken(const char *format, ...)
+{
+    va_list args;
+
+    fflush(NULL);
+    fprintf(stderr, "grader error: ");
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\n");
+    _exit(BROKEN);
+}
+
+uint64_t testkit_seed(void)
+{
+    session.seed_used = true;
+    return session.seed;
+}
+
+uint64_t random_next(uint64_t *state)
+{
+    uint64_t x = *state ? *state : 1;
+
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    *state = x;
+    return x * 0x2545f4914f6cdd1d;
+}
+
+/* ---- one test ----------------------------------------------------------- */
+
+static int set_up(void **state)
+{
+    size_t index = (size_t)*state;
+
+    memset(&session.test, 0, sizeof session.test);
+    session.test.name = registered[index].name;
+    session.test.function = registered[index].function;
+    session.seed_used = false;
+    session.test.cpu = sched_getcpu();
+    if (session.test.cpu >= 0) {
+        cpu_set_t one;
+
+        CPU_ZERO(&one);
+        CPU_SET(session.test.cpu, &one);
+        sched_setaffinity(0, sizeof one, &one);
+    }
+    arena_open();
+    return 0;
+}
+
+/* cmocka turns a crash of this process into a failed test; a crash here is
+ * the grader's, so it keeps its own end. */
+static void crash_as_oneself(void)
+{
+    static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
+
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        signal(fatal[i], SIG_DFL);
+}
+
+static void run(void **state)
+{
+    (void)state;
+    crash_as_oneself();
+    session.test.function();
+    puppets_end();
+    arena_check();
+    session.test.passed = true;
+}
+
+static void explain(void)
+{
+    size_t n = session.test.ncalls;
+
+    if (n > 0)
+        fprintf(stderr, "calls of %s, the last ones:\n", session.test.name);
+    for (size_t i = n > CALLS_SHOWN ? n - CALLS_SHOWN : 0; i < n; i++)
+        fprintf(stderr, "  %s\n", session.test.calls[i % CALLS_SHOWN]);
+    if (session.seed_used)
+        fprintf(stderr, "this run: --seed %llu\n", (unsigned long long)session.seed);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    if (!session.test.passed)
+        explain();
+    puppets_kill();
+    if (session.own_stage || session.patient)
+        stage_sweep();
+    scripts_free();
+    arena_close();
+    sched_setaffinity(0, sizeof session.cpus, &session.cpus);
+    return 0;
+}
+
+/* ---- the command line ------------------------------------------------------ */
+
+static size_t find(const char *name)
+{
+    for (size_t i = 0; i < nregistered; i++)
+        if (strcmp(registered[i].name, name) == 0)
+            return i;
+    fprintf(stderr, "there is no test %s; --list names them all\n", name);
+    exit(USAGE);
+}
+
+static struct CMUnitTest as_cmocka(size_t index)
+{
+    return (struct CMUnitTest){.name = registered[index].name,
+                               .test_func = run,
+                               .setup_func = set_up,
+                               .teardown_func = tear_down,
+                               .initial_state = (void *)index};
+}
+
+static size_t choose(char *const names[], size_t n, struct CMUnitTest *chosen)
+{
+    if (n > MAX_TESTS)
+        testkit_broken("more than %d tests", MAX_TESTS);
+    for (size_t i = 0; i < n; i++)
+        chosen[i] = as_cmocka(find(names[i]));
+    if (n == 0)
+        for (; n < nregistered; n++)
+            chosen[n] = as_cmocka(n);
+    return n;
+}
+
+static int list(void)
+{
+    for (size_t i = 0; i < nregistered; i++)
+        puts(registered[i].name);
+    return PASSED;
+}
+
+static void usage(const char *program)
+{
+    fprintf(stderr,
+            "usage: %s [--list] [--seed N] (--stage FD [--shared] | --puppet PATH --submission "
+            "PATH)\n       [--programs DIR] [--wrap WORDS] [--patient] [NAME...]\n",
+            program);
+    exit(USAGE);
+}
+
+int main(int argc, char **argv)
+{
+    enum { LIST = 1, SEED, STAGE, SHARED, PUPPET, SUBMISSION, PROGRAMS, WRAP, PATIENT };
+    static const struct option options[] = {{"list", no_argument, NULL, LIST},
+                                            {"seed", required_argument, NULL, SEED},
+                                            {"stage", required_argument, NULL, STAGE},
+                                            {"shared", no_argument, NULL, SHARED},
+                                            {"puppet", required_argument, NULL, PUPPET},
+                                            {"submission", required_argument, NULL, SUBMISSION},
+                                            {"programs", required_argument, NULL, PROGRAMS},
+                                            {"wrap", required_argument, NULL, WRAP},
+                                            {"patient", no_argument, NULL, PATIENT},
+                                            {0}};
+    struct CMUnitTest chosen[MAX_TESTS];
+    size_t n;
+    int option, failures;
+
+    sched_getaffinity(0, sizeof session.cpus, &session.cpus);
+    if (getrandom(&session.seed, 4, 0) != 4)
+        testkit_broken("getrandom failed");
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+        switch (option) {
+        case LIST:
+            return list();
+        case SEED:
+            session.seed = strtoull(optarg, NULL, 0);
+            break;
+        case STAGE:
+            session.stage = atoi(optarg);
+            break;
+        case SHARED:
+            session.shared = true;
+            break;
+        case PUPPET:
+            session.puppet_path = optarg;
+            break;
+        case SUBMISSION:
+            session.submission_path = optarg;
+            break;
+        case PROGRAMS:
+            session.programs = optarg;
+            break;
+        case WRAP:
+            session.wrap = optarg;
+            break;
+        case PATIENT:
+            session.patient = true;
+            break;
+        default:
+            usage(argv[0]);
+        }
+    if (session.stage < 0) {
+        if (!session.puppet_path || !session.submission_path)
+            usage(argv[0]);
+        session.shared = true;
+    }
+    n = choose(argv + optind, argc - optind, chosen);
+    stage_open();
+    failures = _cmocka_run_group_tests(program_invocation_short_name, chosen, n, NULL, NULL);
+    stage_close();
+    return failures == 0 ? PASSED : FAILED;
+}

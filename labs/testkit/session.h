@@ -1,0 +1,104 @@
+/* session.h - what the files of the test process share and tests do not see.
+ *
+ * One session is one run of a test binary: a stage, and one test after the
+ * other.  Everything below `test` begins anew with each.
+ */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include <sched.h>
+
+#include "testkit.h"
+#include "wire.h"
+
+enum { CALLS_SHOWN = 12, MAX_BLOCKS = 2048 };
+
+struct puppet {
+    int socket, pidfd; /* -1 once it has ended */
+    pid_t pid;         /* as this process sees it */
+    pid_t box_pid;     /* as its stage sees it */
+    struct slot *slot;
+    bool beginning;    /* the next call is not waited for */
+    bool busy;         /* a call is outstanding */
+    uint64_t nonce;    /* of that call */
+    struct process_activity at_start; /* when begin() had sent it */
+    int status;        /* status word, once it has ended */
+    char doing[256];   /* that call, as text */
+};
+
+struct block { /* a piece of the arena */
+    const char *name;
+    size_t at, bytes;      /* offset from ARENA_ADDRESS */
+    size_t front, back;    /* widths of its red zones */
+};
+
+struct session {
+    int stage;              /* socket, -1 when there is none */
+    bool own_stage;         /* this process started it */
+    pid_t stage_pid;        /* if own */
+    bool shared;            /* no private namespaces: others' objects lie about */
+    bool patient;           /* a debugger or Valgrind holds things up */
+    const char *puppet_path, *submission_path, *programs, *wrap;
+    uint64_t seed;
+    bool seed_used;
+    cpu_set_t cpus;         /* where this process may run */
+    bool calls_begun;       /* student code has run in this box */
+
+    struct {
+        const char *name;
+        void (*function)(void);
+        bool passed;
+        int arena_fd;
+        size_t arena_used;
+        struct block blocks[MAX_BLOCKS];
+        size_t nblocks;
+        struct puppet puppets[MAX_PUPPETS];
+        size_t npuppets;
+        struct puppet *current;
+        struct script *recording;
+        int cpu; /* where test and puppets run; -1: anywhere */
+        char calls[CALLS_SHOWN][256];
+        size_t ncalls;
+    } test;
+};
+extern struct session session;
+
+/* stage.c */
+void stage_open(void);  /* starts the session's own stage, if it has none */
+void stage_close(void); /* ends it */
+/* Asks and waits for the answer.  *fd is the descriptor that came with it, or
+ * -1.  False when the stage says FRAME_FAILED (its error in the answer); does
+ * not return when the box is gone. */
+bool stage_ask(struct frame *question, int give_fd, struct frame *answer, int *fd);
+void stage_sweep(void);
+/* The answer to FRAME_OBJECTS, valid until the next call. */
+char *stage_objects(void);
+
+/* observe.c */
+#define SECOND_NS UINT64_C(1000000000)
+uint64_t clock_ns(void); /* CLOCK_MONOTONIC */
+
+/* arena.c */
+void arena_open(void);
+void arena_close(void);
+void arena_check(void); /* fails the test when a red zone was written to */
+/* "meta+0x10", "NULL", "-1", "4096", "0x7f...": a word as a reader wants it. */
+void arena_describe(uint64_t word, char *text, size_t size);
+
+/* remote.c */
+void puppets_end(void);
+void puppets_kill(void);
+bool puppet_is_dead(const struct puppet *);
+struct puppet *current_or_new(void);
+uint64_t nonce_new(void);
+void describe_call(char *text, size_t size, const char *function, size_t nargs,
+                   const uint64_t args[]);
+void note_call(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Sends a question to a puppet and waits for its answer. */
+uint64_t puppet_ask(struct puppet *, struct frame *question, int fd);
+
+/* script.c */
+void script_append(const char *function, size_t nargs, const uint64_t args[]);
+void scripts_free(void);
+
+#endif
