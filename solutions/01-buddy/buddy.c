@@ -14,9 +14,11 @@
  *
  * Free blocks of order k hang in a doubly linked list, free[k].  The links
  * lie in the free blocks themselves, which nobody else uses (that is why
- * min_block_bytes is at least 16), so they cost nothing.  Bit k of
- * nonempty says whether free[k] has blocks: the smallest one that fits is
- * found with one instruction.
+ * min_block_bytes is at least 16), so they cost nothing.  A link that would
+ * lead out of the list means nothing and is never written, so a block that is
+ * alone in its list is not touched at all.  Bit k of nonempty says whether
+ * free[k] has blocks: the smallest one that fits is found with one
+ * instruction.
  *
  * state[u] says what starts at unit u: a free block, a block in use, or
  * nothing, when u is inside a block.  So one look tells whether a pointer
@@ -35,8 +37,12 @@ enum { MAX_ORDERS = 60 }; /* 2^64 bytes in units of 16 */
 enum { INSIDE = 0, FREE = 0x40, USED = 0x80, ORDER_MASK = 0x3f };
 
 struct free_block {
-    struct free_block *next;
-    struct free_block **link; /* what points at this one: free[k] or a next */
+    struct free_block *next; /* means nothing in the last */
+    struct free_block *prev; /* means nothing in the first */
+};
+
+struct list {
+    struct free_block *first, *last; /* NULL if empty */
 };
 
 struct buddy {
@@ -44,7 +50,7 @@ struct buddy {
     size_t nunits;
     unsigned unit_shift; /* log2 of min_block_bytes */
     uint64_t nonempty;
-    struct free_block *free[MAX_ORDERS];
+    struct list free[MAX_ORDERS];
     uint8_t state[]; /* nunits + 1 */
 };
 #else
@@ -119,38 +125,93 @@ static unsigned order_for(const struct buddy *b, size_t size_bytes)
 
 /* ---- lists of free blocks ---- */
 
-static void list_push(struct buddy *b, unsigned order, struct free_block *block)
+static uint64_t bit(unsigned order)
 {
-    struct free_block *next = b->free[order];
-
-    block->next = next;
-    block->link = &b->free[order];
-    if (next != NULL)
-        next->link = &block->next;
-    b->free[order] = block;
-    b->nonempty |= (uint64_t)1 << order;
+    return (uint64_t)1 << order;
 }
 
-static void list_remove(struct buddy *b, unsigned order, struct free_block *block)
+static void list_push(struct list *list, struct free_block *block)
 {
-    *block->link = block->next;
-    if (block->next != NULL)
-        block->next->link = block->link;
-    if (b->free[order] == NULL)
-        b->nonempty &= ~((uint64_t)1 << order);
+    if (list->first == NULL) {
+        list->last = block;
+    } else {
+        block->next = list->first;
+        list->first->prev = block;
+    }
+    list->first = block;
 }
+
+static void list_remove(struct list *list, struct free_block *block)
+{
+    if (list->first == list->last) {
+        *list = (struct list){NULL, NULL};
+    } else if (block == list->first) {
+        list->first = block->next;
+    } else if (block == list->last) {
+        list->last = block->prev;
+    } else {
+        block->prev->next = block->next;
+        block->next->prev = block->prev;
+    }
+}
+
+/* ---- blocks ---- */
 
 static void add_free(struct buddy *b, size_t unit, unsigned order)
 {
     b->state[unit] = (uint8_t)(FREE | order);
-    list_push(b, order, block_at(b, unit));
+    list_push(&b->free[order], block_at(b, unit));
+    b->nonempty |= bit(order);
 }
 
-/* Out of the lists; what it becomes part of is the caller's business. */
-static void remove_free(struct buddy *b, size_t unit, unsigned order)
+/* Takes a free block of this order, of which there is one; returns its unit.
+ * Its state is the caller's business. */
+static size_t take_free(struct buddy *b, unsigned order)
 {
-    b->state[unit] = INSIDE;
-    list_remove(b, order, block_at(b, unit));
+    struct list *list = &b->free[order];
+    struct free_block *block = list->first;
+
+    list_remove(list, block);
+    if (list->first == NULL)
+        b->nonempty &= ~bit(order);
+    return unit_at(b, block);
+}
+
+/* Halves a block from one order down to another and keeps the lowest part.
+ * The lists in between are empty, or a smaller block would have been taken. */
+static void split(struct buddy *b, size_t unit, unsigned from, unsigned to)
+{
+    for (unsigned order = to; order < from; order++) {
+        size_t upper = unit + ((size_t)1 << order);
+        struct free_block *block = block_at(b, upper);
+
+        b->state[upper] = (uint8_t)(FREE | order);
+        b->free[order] = (struct list){block, block};
+    }
+    b->nonempty |= bit(from) - bit(to);
+}
+
+/* Joins a block with its buddy as often as that is free and as large; returns
+ * where the result starts, and in *order how large it is. */
+static size_t join(struct buddy *b, size_t unit, unsigned *order)
+{
+    uint64_t emptied = 0;
+    unsigned k = *order;
+
+    for (;; k++) {
+        size_t buddy = unit ^ (size_t)1 << k;
+
+        if (b->state[buddy] != (FREE | k))
+            break;
+        list_remove(&b->free[k], block_at(b, buddy));
+        if (b->free[k].first == NULL)
+            emptied |= bit(k);
+        b->state[unit | buddy] = INSIDE; /* the upper of the two */
+        unit &= buddy;
+    }
+    b->nonempty &= ~emptied;
+    *order = k;
+    return unit;
 }
 #endif
 
@@ -213,16 +274,11 @@ void *buddy_alloc(struct buddy *b, size_t size_bytes)
         return null_with(ENOMEM);
 
     unsigned order = (unsigned)__builtin_ctzll(fits);
-    struct free_block *block = b->free[order];
-    size_t unit = unit_at(b, block);
+    size_t unit = take_free(b, order);
 
-    list_remove(b, order, block);
-    while (order > wanted) {
-        order--;
-        add_free(b, unit + ((size_t)1 << order), order);
-    }
-    b->state[unit] = (uint8_t)(USED | order);
-    return block;
+    split(b, unit, order, wanted);
+    b->state[unit] = (uint8_t)(USED | wanted);
+    return block_at(b, unit);
 #else
     /* TODO(01-buddy): find the smallest free block that fits, and halve it
      * until it has the right size */
@@ -246,15 +302,8 @@ int buddy_free(struct buddy *b, void *block)
     }
 
     unsigned order = b->state[unit] & ORDER_MASK;
-    size_t buddy = unit ^ (size_t)1 << order;
 
-    b->state[unit] = INSIDE;
-    while (b->state[buddy] == (FREE | order)) {
-        remove_free(b, buddy, order);
-        unit &= buddy; /* the lower of the two */
-        order++;
-        buddy = unit ^ (size_t)1 << order;
-    }
+    unit = join(b, unit, &order);
     add_free(b, unit, order);
     return 0;
 #else
