@@ -18,6 +18,7 @@
  *     foster FD      has a child that waits at gate FD, and leaves it alone
  *     exec COMMAND [ARG]...   becomes that command
  */
+#define _GNU_SOURCE
 #include "probe.h"
 
 #include <errno.h>

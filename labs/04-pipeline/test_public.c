@@ -3,6 +3,7 @@
  * How to read one: LINE(...) is a pipeline, CMD(...) one command of it; IN and
  * OUT are files that the test made and handed over.
  */
+#define _GNU_SOURCE
 #include "test_support.h"
 
 TEST(one_stage_reads_in_fd_and_writes_out_fd)
@@ -65,13 +66,16 @@ TEST(every_status_stands_in_its_place)
     puppet_between(in, out);
 
     struct line line =
-        LINE(CMD("sh", "-c", "exit 3"), CMD("true"), CMD("sh", "-c", "exit 255"), CMD("false"));
+        LINE(CMD("sh", "-c", "exit 3"), CMD("true"), CMD("sh", "-c", "kill -KILL $$"),
+             CMD("sh", "-c", "exit 255"), CMD("sh", "-c", "kill -TERM $$"), CMD("false"));
 
     assert_int_equal(run_line(line, IN, OUT), 0);
     assert_stage_exited(line, 0, 3);
     assert_stage_exited(line, 1, 0);
-    assert_stage_exited(line, 2, 255);
-    assert_stage_exited(line, 3, 1);
+    assert_stage_killed(line, 2, SIGKILL);
+    assert_stage_exited(line, 3, 255);
+    assert_stage_killed(line, 4, SIGTERM);
+    assert_stage_exited(line, 5, 1);
 }
 
 TEST(a_command_that_cannot_run_exits_127_or_126)

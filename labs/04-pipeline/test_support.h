@@ -128,11 +128,12 @@ static struct line UNUSED_ line_of(size_t nstages, char **const argvs[])
     pipeline_run((line).stages, (line).nstages, in, out, (line).status)
 
 /* Fails unless all went well and every stage exited with 0. */
-#define assert_line_succeeds(line, in, out)                                                        \
+#define assert_line_succeeds(line_, in, out)                                                       \
     do {                                                                                           \
-        assert_int_equal(run_line(line, in, out), 0);                                              \
-        for (size_t i_ = 0; i_ < (line).nstages; i_++)                                             \
-            assert_stage_exited(line, i_, 0);                                                      \
+        struct line once_ = (line_);                                                               \
+        assert_int_equal(run_line(once_, in, out), 0);                                             \
+        for (size_t i_ = 0; i_ < once_.nstages; i_++)                                              \
+            assert_stage_exited(once_, i_, 0);                                                     \
     } while (0)
 
 /* "exited with 3", "was killed by signal 9": for messages; a ring of buffers. */

@@ -2,6 +2,7 @@
  *
  * Usage and exit statuses: pipeline.h.  The work is done in pipeline.c.
  */
+#define _GNU_SOURCE
 #include "pipeline.h"
 
 #include <errno.h>

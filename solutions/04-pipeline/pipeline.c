@@ -2,6 +2,7 @@
  *
  * Partner: main.c, the program.
  */
+#define _GNU_SOURCE
 #include "pipeline.h"
 
 #include <errno.h>

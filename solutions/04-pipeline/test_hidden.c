@@ -3,6 +3,7 @@
  * Failures are swept: the n-th fork (pipe, dup2) fails, for n = 1, 2, ... until
  * none does, and each time the call must succeed or undo everything.
  */
+#define _GNU_SOURCE
 #include "stub.h"
 #include "test_support.h"
 
@@ -26,22 +27,7 @@ static unsigned long long bit(int signal_number)
     return 1ULL << (signal_number - 1);
 }
 
-/* ---- data and ends ------------------------------------------------------ */
-
-TEST(death_by_a_signal_is_reported)
-{
-    int in = empty_file();
-    int out = empty_file();
-
-    puppet_between(in, out);
-
-    struct line line = LINE(PROBE("die", "9"), PROBE("exit", "5"), PROBE("die", "15"));
-
-    assert_int_equal(run_line(line, IN, OUT), 0);
-    assert_stage_killed(line, 0, SIGKILL);
-    assert_stage_exited(line, 1, 5);
-    assert_stage_killed(line, 2, SIGTERM);
-}
+/* ---- data ---------------------------------------------------------------- */
 
 TEST(sixteen_megabytes_arrive_unchanged)
 {
@@ -350,6 +336,9 @@ TEST(in_fd_and_out_fd_may_be_any_descriptors)
     assert_line_succeeds(two, 0, 1);
     assert_file_holds(out, "abc\n");
     assert_fds_as_before(p, marked);
+    marked = fds_of(puppet_pid(p));
+    assert_true(marked.at[0].cloexec);
+    assert_true(marked.at[1].cloexec);
 }
 
 /* ---- failures ----------------------------------------------------------- */
@@ -446,6 +435,9 @@ static void sweep_dup(enum fault_call call, const char *name, int error)
     int in = file_with_text("swept\n");
     int out = empty_file();
     struct puppet *p = puppet_between(in, out);
+
+    puppet_give_fd(p, empty_file(), STDIN_FILENO); /* what a stage must not read */
+
     struct control control = control_open(p);
     struct fds before = fds_of(puppet_pid(p));
     struct line line = LINE(PROBE("announce", "0", "pass"), PROBE("announce", "1", "pass"),
