@@ -1,0 +1,277 @@
+/* test_public.c - the first third of lab 06: opening a ring, messages that go
+ * through it in order, and waiting.  Each test starts processes that know of
+ * each other by the ring's name only. */
+#define _GNU_SOURCE
+#include "test_support.h"
+
+/* ---- opening ----------------------------------------------------------------- */
+
+BOTH(creator_and_opener_share_one_ring)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct ring *in_a = OPENED(a, name, backend, 4096, RING_CREATE);
+    struct ring *in_b = OPENED(b, name, backend, 4096, 0);
+
+    puppet_use(a);
+    put_text(in_a, "hello");
+    puppet_use(b);
+    assert_next(in_b, "hello");
+    put_text(in_b, "good day");
+    puppet_use(a);
+    assert_next(in_a, "good day");
+
+    assert_int_equal(ring_close(in_a), 0);
+    puppet_use(b);
+    assert_int_equal(ring_close(in_b), 0);
+    assert_int_equal(ring_destroy(name, backend), 0);
+}
+
+TEST(open_refuses_bad_arguments)
+{
+    const char *name = fresh_name();
+    char *longest = arena_alloc("name", RING_NAME_MAX + 1);
+    char *too_long = arena_alloc("name", RING_NAME_MAX + 2);
+    struct ring *r;
+
+    memset(longest, 'x', RING_NAME_MAX);
+    memset(too_long, 'x', RING_NAME_MAX + 1);
+    memcpy(longest, name, strlen(name));
+
+    assert_not_opened(ring_open(NULL, RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(arena_string(""), RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(arena_string("a/b"), RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(too_long, RING_POSIX, 4096, RING_CREATE), ENAMETOOLONG);
+    assert_not_opened(ring_open(name, 0, 4096, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(name, 3, 4096, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(name, RING_POSIX, 0, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(name, RING_POSIX, 8, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(name, RING_POSIX, 4100, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(name, RING_POSIX, RING_CAPACITY_MAX + 8, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(name, RING_POSIX, SIZE_MAX - 7, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(name, RING_POSIX, 4096, RING_CREATE | 16), EINVAL);
+    assert_not_opened(ring_open(name, RING_POSIX, 4096, RING_EXCL), EINVAL);
+    assert_fails(ring_destroy(arena_string("a/b"), RING_POSIX), EINVAL);
+    assert_fails(ring_destroy(too_long, RING_POSIX), ENAMETOOLONG);
+    assert_fails(ring_destroy(name, 0), EINVAL);
+    assert_nothing_left();
+
+    r = OPENED(puppet_current(), longest, RING_POSIX, RING_CAPACITY_MIN, RING_CREATE);
+    assert_fails(ring_put(r, name, 1, -2), EINVAL);
+    assert_fails(ring_get(r, arena_out("buf", 8), 8, -2), EINVAL);
+    assert_int_equal(ring_close(r), 0);
+    assert_int_equal(ring_destroy(longest, RING_POSIX), 0);
+}
+
+BOTH(open_says_whether_there_is_a_ring)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct ring *in_a, *in_b;
+
+    assert_not_opened(ring_open(name, backend, 4096, 0), ENOENT);
+    assert_fails(ring_destroy(name, backend), ENOENT);
+
+    in_a = OPENED(a, name, backend, 4096, RING_CREATE | RING_EXCL);
+    put_text(in_a, "still here");
+    puppet_use(b);
+    assert_not_opened(ring_open(name, backend, 4096, RING_CREATE | RING_EXCL), EEXIST);
+    in_b = OPENED(b, name, backend, 4096, RING_CREATE); /* opens it as it is */
+    assert_next(in_b, "still here");
+
+    assert_int_equal(ring_close(in_b), 0);
+    puppet_use(a);
+    assert_int_equal(ring_close(in_a), 0);
+    assert_int_equal(ring_destroy(name, backend), 0);
+    assert_not_opened(ring_open(name, backend, 4096, 0), ENOENT);
+}
+
+/* ---- messages ------------------------------------------------------------------ */
+
+TEST(messages_come_out_whole_and_in_order)
+{
+    const char *name = fresh_name();
+    struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 4096, RING_CREATE);
+
+    put_text(r, "one");
+    put_text(r, "");
+    put_text(r, "the third, of more than eight bytes");
+    put_text(r, "12345678");
+    assert_int_equal(ring_put(r, NULL, 0, 0), 0);
+    put_text(r, "six");
+
+    assert_next(r, "one");
+    assert_next(r, "");
+    assert_next(r, "the third, of more than eight bytes");
+    assert_next(r, "12345678");
+    assert_next(r, "");
+    assert_next(r, "six");
+    assert_next(r, "(ETIMEDOUT)");
+
+    assert_int_equal(ring_close(r), 0);
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+}
+
+/* How many messages of len bytes a ring takes that is empty. */
+static int fits(struct ring *r, size_t len)
+{
+    unsigned char *message = arena_alloc("message", len);
+    int n = 0;
+
+    while (n < 100 && ring_put(r, message, len, 0) == 0)
+        n++;
+    assert_int_equal(errno, ETIMEDOUT);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(ring_get(r, arena_out("buf", len), len, 0), len);
+    return n;
+}
+
+TEST(a_message_costs_eight_and_its_length_rounded_up)
+{
+    const char *name = fresh_name();
+    struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 64, RING_CREATE);
+    unsigned char *message = arena_alloc("message", 64);
+
+    assert_int_equal(fits(r, 0), 8);
+    assert_int_equal(fits(r, 1), 4);
+    assert_int_equal(fits(r, 8), 4);
+    assert_int_equal(fits(r, 9), 2);
+    assert_int_equal(fits(r, 24), 2);
+    assert_int_equal(fits(r, 25), 1);
+    assert_int_equal(fits(r, 56), 1);
+    assert_fails(ring_put(r, message, 57, -1), EMSGSIZE);
+    assert_fails(ring_put(r, message, SIZE_MAX, -1), EMSGSIZE);
+    assert_fails(ring_put(r, message, SIZE_MAX - 7, -1), EMSGSIZE);
+    assert_int_equal(fits(r, 56), 1);
+
+    assert_int_equal(ring_close(r), 0);
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+}
+
+TEST(full_and_empty_are_told_apart)
+{
+    const char *name = fresh_name();
+    struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 32, RING_CREATE);
+
+    for (int round = 0; round < 3; round++) {
+        assert_next(r, "(ETIMEDOUT)");
+        put_text(r, "seven !");
+        put_text(r, "eight !!");
+        assert_fails(ring_put(r, arena_string("x"), 1, 0), ETIMEDOUT);
+        assert_fails(ring_put(r, NULL, 0, 0), ETIMEDOUT);
+        assert_next(r, "seven !");
+        assert_next(r, "eight !!");
+    }
+    assert_int_equal(ring_close(r), 0);
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+}
+
+TEST(too_small_a_buffer_leaves_the_message)
+{
+    const char *name = fresh_name();
+    struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 256, RING_CREATE);
+    char *buf = arena_out("buf", 11);
+
+    put_text(r, "hello world");
+    put_text(r, "next");
+    assert_fails(ring_get(r, buf, 10, -1), EMSGSIZE);
+    assert_fails(ring_get(r, buf, 0, -1), EMSGSIZE);
+    assert_int_equal(ring_get(r, buf, 11, -1), 11);
+    assert_memory_equal(buf, "hello world", 11);
+    assert_next(r, "next");
+
+    assert_int_equal(ring_close(r), 0);
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+}
+
+/* ---- waiting --------------------------------------------------------------------- */
+
+BOTH(get_sleeps_until_a_message_comes)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct ring *in_a = OPENED(a, name, backend, 64, RING_CREATE);
+    struct ring *in_b = OPENED(b, name, backend, 64, 0);
+    char *buf = arena_out("buf", 16);
+
+    for (int round = 0; round < 3; round++) {
+        begin(b, ring_get(in_b, buf, 16, -1));
+        assert_blocked(b);
+        puppet_use(a);
+        put_text(in_a, "wake up");
+        assert_goes_on(b, "ring_get still waits, and there is a message");
+        assert_int_equal(finish(b), 7);
+        assert_memory_equal(buf, "wake up", 7);
+    }
+    puppet_use(a);
+    assert_int_equal(ring_close(in_a), 0);
+    assert_int_equal(ring_destroy(name, backend), 0);
+}
+
+TEST(timeouts_end_with_etimedout_and_not_before)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct ring *in_a = OPENED(a, name, RING_POSIX, 16, RING_CREATE);
+    struct ring *in_b = OPENED(b, name, RING_POSIX, 16, 0);
+    char *buf = arena_out("buf", 8);
+    uint64_t start_ns = now_ns();
+
+    assert_fails(ring_get(in_b, buf, 8, 0), ETIMEDOUT);
+    assert_fails(ring_get(in_b, buf, 8, 30), ETIMEDOUT);
+    if (now_ns() - start_ns < 30000000)
+        fail_msg("ring_get with a timeout of 30 ms ended sooner");
+
+    put_text(in_b, "12345678");
+    start_ns = now_ns();
+    assert_fails(ring_put(in_b, buf, 8, 0), ETIMEDOUT);
+    assert_fails(ring_put(in_b, buf, 8, 30), ETIMEDOUT);
+    if (now_ns() - start_ns < 30000000)
+        fail_msg("ring_put with a timeout of 30 ms ended sooner");
+    assert_next(in_b, "12345678");
+
+    /* Long ones do not matter to a message that comes. */
+    for (int i = 0; i < 2; i++) {
+        begin(b, ring_get(in_b, buf, 8, i == 0 ? 100999 : 2147483647));
+        assert_blocked_with_timeout(b);
+        puppet_use(a);
+        put_text(in_a, "now");
+        assert_goes_on(b, "ring_get still waits, and there is a message");
+        assert_int_equal(finish(b), 3);
+    }
+    puppet_use(a);
+    assert_int_equal(ring_close(in_a), 0);
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+}
+
+/* ---- the life of a ring ------------------------------------------------------------ */
+
+TEST(a_ring_outlives_its_processes)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct ring *in_a = OPENED(a, name, RING_POSIX, 4096, RING_CREATE);
+    struct puppet *b, *c;
+    struct ring *in_b, *in_c;
+
+    put_text(in_a, "from the first");
+    assert_int_equal(ring_close(in_a), 0);
+    puppet_end(a);
+
+    b = puppet_start();
+    in_b = OPENED(b, name, RING_POSIX, 4096, 0);
+    assert_next(in_b, "from the first");
+    put_text(in_b, "from the second");
+    puppet_kill(b);
+
+    c = puppet_start();
+    in_c = OPENED(c, name, RING_POSIX, 4096, 0);
+    assert_next(in_c, "from the second");
+    assert_int_equal(ring_close(in_c), 0);
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+    assert_nothing_left();
+}

@@ -1,0 +1,1042 @@
+/* test_hidden.c - the rest of lab 06: the start-up race, wrap-around against a
+ * model, who wakes whom, death with the lock held, and the end of a ring. */
+#define _GNU_SOURCE
+#include <stdlib.h>
+
+#include "test_support.h"
+
+/* ---- opening ----------------------------------------------------------------- */
+
+BOTH(opening_with_another_capacity_is_einval)
+{
+    static const size_t others[] = {4088, 4104, 2048, 8192, RING_CAPACITY_MIN};
+    const char *name = fresh_name(), *spsc = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct ring *in_a = OPENED(a, name, backend, 4096, RING_CREATE);
+    struct ring *in_b;
+
+    put_text(in_a, "unharmed");
+    puppet_use(b);
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        assert_not_opened(ring_open(name, backend, others[i], 0), EINVAL);
+        assert_not_opened(ring_open(name, backend, others[i], RING_CREATE), EINVAL);
+    }
+    assert_not_opened(ring_open(name, backend, 4096, RING_SPSC), EINVAL);
+    assert_not_opened(ring_open(name, backend, 4096, RING_CREATE | RING_SPIN), EINVAL);
+    in_b = OPENED(b, name, backend, 4096, 0);
+    assert_next(in_b, "unharmed");
+    assert_int_equal(ring_close(in_b), 0);
+
+    in_b = OPENED(b, spsc, backend, 64, RING_CREATE | RING_SPSC);
+    assert_not_opened(ring_open(spsc, backend, 64, RING_CREATE), EINVAL);
+    assert_int_equal(ring_close(in_b), 0);
+    assert_int_equal(ring_destroy(spsc, backend), 0);
+    puppet_use(a);
+    assert_int_equal(ring_close(in_a), 0);
+    assert_int_equal(ring_destroy(name, backend), 0);
+    assert_nothing_left();
+}
+
+TEST(sysv_another_name_under_the_same_key_is_eexist)
+{
+    char aa[RING_NAME_MAX + 1], bb[RING_NAME_MAX + 1];
+    const char *stem = fresh_name();
+    struct puppet *p = puppet_start();
+    struct ring *r;
+
+    snprintf(aa, sizeof(aa), "%s-Aa", stem);
+    snprintf(bb, sizeof(bb), "%s-BB", stem);
+    if (ring_key(aa) != ring_key(bb))
+        testkit_broken("%s and %s were to have one key", aa, bb);
+
+    r = OPENED(p, arena_string(aa), RING_SYSV, 4096, RING_CREATE);
+    put_text(r, "of Aa");
+    assert_not_opened(ring_open(arena_string(bb), RING_SYSV, 4096, 0), EEXIST);
+    assert_not_opened(ring_open(arena_string(bb), RING_SYSV, 4096, RING_CREATE), EEXIST);
+    assert_fails(ring_destroy(arena_string(bb), RING_SYSV), ENOENT);
+    assert_next(r, "of Aa");
+    assert_int_equal(ring_close(r), 0);
+    assert_int_equal(ring_destroy(arena_string(aa), RING_SYSV), 0);
+
+    r = OPENED(p, arena_string(bb), RING_SYSV, 4096, RING_CREATE);
+    assert_int_equal(ring_close(r), 0);
+    assert_int_equal(ring_destroy(arena_string(bb), RING_SYSV), 0);
+    assert_nothing_left();
+}
+
+/* One that opens while the maker stands in the middle of making. */
+struct guest {
+    struct puppet *puppet;
+    unsigned flags;
+    struct ring *ring;
+};
+
+/* If the call came back while the maker still stands, what it gave must be a
+ * ring that works, now: its message will be the first. */
+static bool finish_early(struct guest *g)
+{
+    if (puppet_settle(g->puppet) == PUPPET_DEAD)
+        finish(g->puppet); /* fails, and says how it ended */
+    if (puppet_settle(g->puppet) != PUPPET_RETURNED)
+        return false;
+    g->ring = (struct ring *)finish_word(g->puppet);
+    if (g->ring == NULL && (errno != ENOENT || g->flags & RING_CREATE))
+        fail_msg("ring_open met a ring that is being made, and failed with %s",
+                 strerrorname_np(errno));
+    return true;
+}
+
+static void hold_the_maker(int backend, enum fault_call where, struct puppet *maker,
+                           struct guest guests[2])
+{
+    const char *name = fresh_name();
+    bool early[2];
+    struct ring *made;
+    int messages = 0;
+
+    fault_clear(maker);
+    fault_hold(maker, where, 1);
+    begin(maker, ring_open(name, backend, 4096, RING_CREATE));
+    puppet_settle(maker);
+    for (int i = 0; i < 2; i++) {
+        begin(guests[i].puppet, ring_open(name, backend, 4096, guests[i].flags));
+        early[i] = finish_early(&guests[i]);
+        if (early[i] && guests[i].ring != NULL) {
+            begin(guests[i].puppet, ring_put(guests[i].ring, arena_string("early"), 5, -1));
+            puppet_settle(guests[i].puppet);
+        }
+    }
+    fault_release(maker);
+
+    made = (struct ring *)finish_word(maker);
+    assert_non_null(made);
+    for (int i = 0; i < 2; i++) {
+        struct guest *g = &guests[i];
+
+        if (!early[i]) {
+            g->ring = (struct ring *)finish_word(g->puppet);
+            if (g->ring == NULL && (errno != ENOENT || g->flags & RING_CREATE))
+                fail_msg("ring_open failed with %s", strerrorname_np(errno));
+        } else if (g->ring != NULL) {
+            assert_int_equal(finish(g->puppet), 0);
+        }
+        if (g->ring == NULL)
+            continue;
+        puppet_use(g->puppet);
+        if (!early[i])
+            put_text(g->ring, "late");
+        assert_int_equal(ring_close(g->ring), 0);
+        messages++;
+    }
+    puppet_use(maker);
+    while (messages-- > 0)
+        if (*get_text(made) == '(')
+            fail_msg("two processes opened one name and have not the same ring");
+    assert_next(made, "(ETIMEDOUT)");
+    assert_int_equal(ring_close(made), 0);
+    assert_int_equal(ring_destroy(name, backend), 0);
+}
+
+BOTH(nobody_gets_a_half_made_ring)
+{
+    static const enum fault_call calls[] = {
+        FAULT_SHM_OPEN, FAULT_FTRUNCATE, FAULT_MMAP,   FAULT_SHMGET,     FAULT_SHMAT,
+        FAULT_SEM_INIT, FAULT_SEMGET,    FAULT_SEMCTL, FAULT_MUTEX_LOCK, FAULT_CLOSE,
+    };
+    struct puppet *maker = puppet_start();
+    struct guest guests[2] = {{.puppet = puppet_start(), .flags = 0},
+                              {.puppet = puppet_start(), .flags = RING_CREATE}};
+
+    for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+        hold_the_maker(backend, calls[i], maker, guests);
+    assert_nothing_left();
+}
+
+/* Plans one failure after the other, as long as there are such calls. */
+static void fail_each(int backend, bool exists, enum fault_call call, int error)
+{
+    for (unsigned nth = 1;; nth++) {
+        const char *name = fresh_name();
+        struct puppet *a = puppet_start();
+        struct puppet *b = puppet_start();
+        struct fd_info fds[64];
+        size_t nfds;
+        struct ring *r, *other;
+        int got;
+        bool fired;
+
+        if (exists) {
+            other = OPENED(b, name, backend, 4096, RING_CREATE);
+            put_text(other, "safe");
+            assert_int_equal(ring_close(other), 0);
+        }
+        puppet_use(a);
+        ring_close(NULL); /* loads the submission */
+        nfds = process_fds(puppet_pid(a), fds, 64);
+        fault_clear(a);
+        fault_fail(a, call, nth, error);
+        r = ring_open(name, backend, 4096, exists ? 0 : RING_CREATE);
+        got = errno;
+        fired = fault_fired(a);
+        fault_clear(a);
+        if (r == NULL) {
+            if (!fired || got != error)
+                fail_msg("ring_open failed with %s where a call failed with %s",
+                         strerrorname_np(got), strerrorname_np(error));
+            assert_fds_are(puppet_pid(a), fds, nfds);
+            if (!exists) {
+                assert_nothing_left();
+                assert_not_opened(ring_open(name, backend, 4096, 0), ENOENT);
+            }
+            r = OPENED(a, name, backend, 4096, RING_CREATE);
+        }
+        if (exists)
+            assert_next(r, "safe");
+        assert_next(r, "(ETIMEDOUT)");
+        assert_int_equal(ring_close(r), 0);
+        assert_int_equal(ring_destroy(name, backend), 0);
+        puppet_end(a);
+        puppet_end(b);
+        if (!fired)
+            return;
+    }
+}
+
+BOTH(an_open_that_failed_leaves_nothing_behind)
+{
+    static const struct {
+        enum fault_call call;
+        int error;
+    } faults[] = {
+        {FAULT_SHM_OPEN, EMFILE}, {FAULT_FTRUNCATE, ENOSPC}, {FAULT_MMAP, ENOMEM},
+        {FAULT_SHMGET, ENOSPC},   {FAULT_SHMAT, ENOMEM},     {FAULT_SEM_OPEN, ENOSPC},
+        {FAULT_SEMGET, ENOSPC},
+    };
+
+    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
+        fail_each(backend, false, faults[i].call, faults[i].error);
+        fail_each(backend, true, faults[i].call, faults[i].error);
+    }
+    assert_nothing_left();
+}
+
+/* ---- messages ------------------------------------------------------------------ */
+
+TEST(a_message_goes_over_the_end_and_on_at_the_beginning)
+{
+    const char *name = fresh_name();
+    struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 88, RING_CREATE);
+    unsigned char *message = arena_alloc("message", 80);
+    unsigned char *buf = arena_out("buf", 80);
+
+    /* Each length at every place where it can begin. */
+    for (size_t len = 0; len <= 80; len += 5)
+        for (size_t shift = 0; shift < 88; shift += 8) {
+            fill(message, len, len + shift);
+            assert_int_equal(ring_put(r, message, len, 0), 0);
+            assert_int_equal(ring_get(r, buf, 80, 0), len);
+            assert_memory_equal(buf, message, len);
+            assert_int_equal(ring_put(r, NULL, 0, 0), 0); /* 8 bytes on */
+            assert_int_equal(ring_get(r, buf, 80, 0), 0);
+            if (RING_COST(len) * 2 <= 88) {
+                put_text(r, "in front");
+                assert_int_equal(ring_put(r, message, len, 0), 0);
+                assert_next(r, "in front");
+                assert_int_equal(ring_get(r, buf, 80, 0), len);
+                assert_memory_equal(buf, message, len);
+            }
+        }
+    assert_int_equal(ring_close(r), 0);
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+}
+
+/* ---- a model: a queue of lengths that counts its bytes ---- */
+
+enum { OPS = 400, OP_BYTES = 96 };
+
+struct op {
+    bool put;
+    size_t len;    /* of the message, or of the buffer */
+    uint64_t seed; /* of the message's bytes */
+};
+
+static void random_ops(struct op *ops, size_t n, size_t capacity, uint64_t *seed)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t x = random_next(seed);
+
+        ops[i].put = x >> 63;
+        ops[i].len = (x >> 32) % (capacity - 8 < OP_BYTES ? capacity - 6 : OP_BYTES);
+        if (!ops[i].put && (x >> 20) % 4 != 0)
+            ops[i].len = OP_BYTES;
+        ops[i].seed = x;
+    }
+}
+
+/* Runs the calls on a new ring and gives the number of the first one that did
+ * not do as the model, or n. */
+static size_t run_ops(const struct op *ops, size_t n, size_t capacity, char *why, size_t size)
+{
+    const char *name = fresh_name();
+    struct ring *r = OPENED(puppet_current(), name, RING_POSIX, capacity, RING_CREATE);
+    struct script *s = script_new(n);
+    unsigned char *bytes = arena_out("messages", n * OP_BYTES);
+    unsigned char *copy = malloc(n * OP_BYTES);
+    size_t used = 0, first = 0, wrong;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned char *at = bytes + i * OP_BYTES;
+
+        if (ops[i].put) {
+            fill(at, ops[i].len, ops[i].seed);
+            RECORD(s, ring_put(r, at, ops[i].len, 0));
+        } else {
+            RECORD(s, ring_get(r, at, ops[i].len, 0));
+        }
+    }
+    script_run(s);
+    memcpy(copy, bytes, n * OP_BYTES);
+
+    for (wrong = 0; wrong < n; wrong++) {
+        const struct op *op = &ops[wrong], *oldest;
+        int64_t value = (int64_t)script_result(s, wrong), expected = 0;
+        int error = 0;
+        unsigned char message[OP_BYTES];
+
+        while (first < wrong && !(ops[first].put && script_result(s, first) == 0))
+            first++; /* to the oldest message that is still in the ring */
+        oldest = &ops[first];
+        if (op->put)
+            error = RING_COST(op->len) > capacity          ? EMSGSIZE
+                    : RING_COST(op->len) > capacity - used ? ETIMEDOUT
+                                                           : 0;
+        else
+            error = used == 0 ? ETIMEDOUT : oldest->len > op->len ? EMSGSIZE : 0;
+        if (error != 0)
+            expected = -1;
+        else if (!op->put)
+            expected = (int64_t)oldest->len;
+        if (op->put)
+            value = (int)value;
+        if (value != expected || (error != 0 && script_errno(s, wrong) != error)) {
+            snprintf(why, size, "gave %lld (%s), not %lld (%s)", (long long)value,
+                     value < 0 ? strerrorname_np(script_errno(s, wrong)) : "no error",
+                     (long long)expected, error ? strerrorname_np(error) : "no error");
+            break;
+        }
+        if (error != 0)
+            continue;
+        if (op->put) {
+            used += RING_COST(op->len);
+            continue;
+        }
+        fill(message, oldest->len, oldest->seed);
+        if (memcmp(message, copy + wrong * OP_BYTES, oldest->len) != 0) {
+            snprintf(why, size, "gave a message of %zu bytes with other bytes than were put",
+                     oldest->len);
+            break;
+        }
+        used -= RING_COST(oldest->len);
+        first++;
+    }
+    free(copy);
+    assert_int_equal(ring_close(r), 0);
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+    return wrong;
+}
+
+/* Leaves out what can be left out, so that the failure still shows. */
+static void shrink(struct op *ops, size_t n, size_t capacity)
+{
+    char text[4096] = "", why[160];
+    size_t used = 0;
+
+    for (size_t i = n; i-- > 0;) {
+        struct op shorter[OPS];
+        size_t wrong;
+
+        memcpy(shorter, ops, i * sizeof(*ops));
+        memcpy(shorter + i, ops + i + 1, (n - i - 1) * sizeof(*ops));
+        if (n == 1 || (wrong = run_ops(shorter, n - 1, capacity, why, sizeof(why))) == n - 1)
+            continue;
+        memcpy(ops, shorter, (n - 1) * sizeof(*ops));
+        n = wrong + 1;
+        if (i > n)
+            i = n;
+    }
+    run_ops(ops, n, capacity, why, sizeof(why));
+    for (size_t i = 0; i < n && used < sizeof(text) - 64; i++)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %zu", i ? ", " : "",
+                                 ops[i].put ? "put" : "get", ops[i].len);
+    fail_msg("in a ring of %zu bytes: %s: the last one %s", capacity, text, why);
+}
+
+TEST(random_calls_agree_with_a_model)
+{
+    static const size_t capacities[] = {16, 64, 104, 256};
+    uint64_t seed = testkit_seed();
+    struct op ops[OPS];
+    char why[160];
+
+    puppet_start();
+    for (size_t i = 0; i < sizeof(capacities) / sizeof(*capacities); i++) {
+        size_t wrong;
+
+        random_ops(ops, OPS, capacities[i], &seed);
+        wrong = run_ops(ops, OPS, capacities[i], why, sizeof(why));
+        if (wrong < OPS)
+            shrink(ops, wrong + 1, capacities[i]);
+    }
+}
+
+/* ---- many processes ---- */
+
+enum { MESSAGES = 150, MOST_BYTES = 64 };
+
+struct stamp {
+    uint32_t producer, number;
+};
+
+static size_t stamped_bytes(struct stamp s)
+{
+    return sizeof(s) + (s.producer * 7 + s.number * 13) % (MOST_BYTES - sizeof(s));
+}
+
+static void stamp(unsigned char *message, struct stamp s)
+{
+    fill(message, stamped_bytes(s), s.producer * 100000 + s.number);
+    memcpy(message, &s, sizeof(s));
+}
+
+/* Whose message this is; fails unless it is whole. */
+static struct stamp check_stamp(const unsigned char *message, size_t len, unsigned producers)
+{
+    unsigned char expected[MOST_BYTES];
+    struct stamp s;
+
+    if (len < sizeof(s) || len > MOST_BYTES)
+        fail_msg("a message of %zu bytes came out, and none of that length was put", len);
+    memcpy(&s, message, sizeof(s));
+    if (s.producer >= producers || s.number >= MESSAGES || len != stamped_bytes(s))
+        fail_msg("a message came out that nobody put");
+    stamp(expected, s);
+    if (memcmp(expected, message, len) != 0)
+        fail_msg("a message came out that was not whole");
+    return s;
+}
+
+struct worker {
+    struct puppet *puppet;
+    struct script *script;
+    unsigned char *bytes;
+};
+
+static struct worker worker(const char *name, int backend, size_t capacity, unsigned flags,
+                            bool puts, unsigned number, unsigned calls)
+{
+    struct worker w = {.puppet = puppet_start(), .script = script_new(calls)};
+    struct ring *r = OPENED(w.puppet, name, backend, capacity, flags);
+
+    w.bytes = puts ? arena_alloc("messages", calls * MOST_BYTES)
+                   : arena_out("messages", calls * MOST_BYTES);
+    for (unsigned i = 0; i < calls; i++) {
+        unsigned char *at = w.bytes + i * MOST_BYTES;
+        struct stamp s = {number, i};
+
+        if (puts) {
+            stamp(at, s);
+            RECORD(w.script, ring_put(r, at, stamped_bytes(s), -1));
+        } else {
+            RECORD(w.script, ring_get(r, at, MOST_BYTES, -1));
+        }
+    }
+    return w;
+}
+
+/* n producers and n consumers, all at once: every message exactly once, and
+ * those of one producer in order at every consumer. */
+static void exchange(int backend, size_t capacity, unsigned flags, unsigned n)
+{
+    const char *name = fresh_name();
+    unsigned char seen[4][MESSAGES] = {{0}};
+    struct worker producers[4], consumers[4];
+    struct ring *r;
+
+    puppets_use_all_cpus();
+    r = OPENED(puppet_start(), name, backend, capacity, flags | RING_CREATE);
+    for (unsigned i = 0; i < n; i++) {
+        producers[i] = worker(name, backend, capacity, flags, true, i, MESSAGES);
+        consumers[i] = worker(name, backend, capacity, flags, false, i, MESSAGES);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        script_start(producers[i].puppet, producers[i].script);
+        script_start(consumers[i].puppet, consumers[i].script);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        script_finish(producers[i].puppet, producers[i].script);
+        script_finish(consumers[i].puppet, consumers[i].script);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t next[4] = {0};
+
+        for (unsigned k = 0; k < MESSAGES; k++) {
+            unsigned char message[MOST_BYTES];
+            struct stamp s;
+
+            assert_int_equal((int)script_result(producers[i].script, k), 0);
+            memcpy(message, consumers[i].bytes + k * MOST_BYTES, MOST_BYTES);
+            s = check_stamp(message, script_result(consumers[i].script, k), n);
+            if (seen[s.producer][s.number]++)
+                fail_msg("message %u of producer %u came out twice", s.number, s.producer);
+            if (s.number < next[s.producer])
+                fail_msg("message %u of producer %u came out after a later one", s.number,
+                         s.producer);
+            next[s.producer] = s.number + 1;
+        }
+    }
+    r = OPENED(consumers[0].puppet, name, backend, capacity, flags);
+    assert_next(r, "(ETIMEDOUT)");
+    assert_int_equal(ring_destroy(name, backend), 0);
+}
+
+BOTH(four_producers_and_four_consumers_lose_nothing)
+{
+    exchange(backend, 256, 0, 4);
+}
+
+BOTH(the_ring_may_lie_at_another_address_in_every_process)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct ring *in_a, *in_b, *again;
+    char *buf = arena_out("buf", 64);
+
+    fault_displace_maps(a);
+    fault_displace_maps(b);
+    in_a = OPENED(a, name, backend, 64, RING_CREATE);
+    in_b = OPENED(b, name, backend, 64, 0);
+    for (int round = 0; round < 5; round++) {
+        puppet_use(a);
+        put_text(in_a, "from a, over the end");
+        puppet_use(b);
+        assert_next(in_b, "from a, over the end");
+        put_text(in_b, "from b");
+        puppet_use(a);
+        assert_next(in_a, "from b");
+    }
+    begin(b, ring_get(in_b, buf, 64, -1));
+    assert_blocked(b);
+    puppet_use(a);
+    again = OPENED(a, name, backend, 64, 0); /* twice in one process */
+    put_text(again, "once more");
+    assert_goes_on(b, "ring_get still waits, and there is a message");
+    assert_int_equal(finish(b), 9);
+    puppet_use(a);
+    assert_int_equal(ring_close(again), 0);
+    put_text(in_a, "the first is still open");
+    puppet_use(b);
+    assert_next(in_b, "the first is still open");
+    assert_int_equal(ring_destroy(name, backend), 0);
+}
+
+/* ---- waiting --------------------------------------------------------------------- */
+
+BOTH(put_sleeps_until_there_is_room)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct ring *in_a = OPENED(a, name, backend, 64, RING_CREATE);
+    struct ring *in_b = OPENED(b, name, backend, 64, 0);
+
+    for (int round = 0; round < 2; round++) {
+        puppet_use(a);
+        put_text(in_a, "one");
+        put_text(in_a, "two");
+        put_text(in_a, "three");
+        put_text(in_a, "four");
+        begin(b, ring_put(in_b, arena_string("and a long one"), 14, -1));
+        assert_blocked(b);
+        puppet_use(a);
+        assert_next(in_a, "one"); /* 16 bytes of room, and 24 are wanted */
+        assert_blocked(b);
+        puppet_use(a);
+        assert_next(in_a, "two");
+        assert_goes_on(b, "ring_put still waits, and there is room");
+        assert_int_equal(finish(b), 0);
+        puppet_use(a);
+        assert_next(in_a, "three");
+        assert_next(in_a, "four");
+        assert_next(in_a, "and a long one");
+    }
+    assert_int_equal(ring_close(in_a), 0);
+    assert_int_equal(ring_destroy(name, backend), 0);
+}
+
+TEST(a_wake_up_is_not_lost_on_one_who_cannot_use_it)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct puppet *c = puppet_start();
+    struct ring *in_a = OPENED(a, name, RING_POSIX, 64, RING_CREATE);
+    struct ring *in_b = OPENED(b, name, RING_POSIX, 64, 0);
+    struct ring *in_c = OPENED(c, name, RING_POSIX, 64, 0);
+    char *small = arena_out("small", 4), *large = arena_out("large", 64);
+    unsigned char *message = arena_alloc("message", 56);
+
+    /* Room for the one who came second, and not for the first. */
+    puppet_use(a);
+    for (int i = 0; i < 4; i++)
+        put_text(in_a, "full");
+    begin(b, ring_put(in_b, message, 56, -1));
+    assert_blocked(b);
+    begin(c, ring_put(in_c, message, 8, -1));
+    assert_blocked(c);
+    puppet_use(a);
+    assert_next(in_a, "full");
+    assert_goes_on(c, "a ring_put whose message fits still waits: another that waits for more "
+                      "room was woken instead");
+    assert_int_equal(finish(c), 0);
+    assert_blocked(b);
+    puppet_use(a);
+    for (int i = 0; i < 3; i++)
+        assert_next(in_a, "full");
+    assert_int_equal(ring_get(in_a, large, 64, -1), 8);
+    assert_goes_on(b, "ring_put still waits, and the ring is empty");
+    assert_int_equal(finish(b), 0);
+    puppet_use(a);
+    assert_int_equal(ring_get(in_a, large, 64, -1), 56);
+
+    /* A message that is too long for the one who came first. */
+    begin(b, ring_get(in_b, small, 4, -1));
+    assert_blocked(b);
+    begin(c, ring_get(in_c, large, 64, -1));
+    assert_blocked(c);
+    puppet_use(a);
+    put_text(in_a, "too long");
+    assert_goes_on(c, "ring_get still waits, and there is a message: another with too small a "
+                      "buffer was woken, and left it");
+    assert_int_equal(finish(c), 8);
+    if (puppet_settle(b) == PUPPET_RETURNED) {
+        assert_fails(finish(b), EMSGSIZE);
+    } else {
+        puppet_use(a);
+        put_text(in_a, "now");
+        assert_int_equal(finish(b), 3);
+    }
+    puppet_use(a);
+    assert_int_equal(ring_close(in_a), 0);
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+}
+
+static char state_of(const struct puppet *p)
+{
+    char path[32], text[512];
+    const char *after_name;
+    FILE *f;
+    size_t n;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)puppet_pid(p));
+    f = fopen(path, "r");
+    if (f == NULL)
+        return 'X';
+    n = fread(text, 1, sizeof(text) - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    after_name = strrchr(text, ')');
+    return after_name != NULL && after_name[1] != '\0' ? after_name[2] : 'X';
+}
+
+static void signal_puppet(const struct puppet *p, int signal)
+{
+    if (kill(puppet_pid(p), signal) < 0)
+        testkit_broken("cannot send a signal to a puppet: %s", strerror(errno));
+}
+
+static void stop(const struct puppet *p)
+{
+    signal_puppet(p, SIGSTOP);
+    WAIT_UNTIL(state_of(p) == 'T');
+}
+
+BOTH(a_signal_does_not_end_a_wait)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct ring *in_a = OPENED(a, name, backend, 16, RING_CREATE);
+    struct ring *in_b = OPENED(b, name, backend, 16, 0);
+    char *buf = arena_out("buf", 8);
+
+    /* Calls that wait in the kernel fail with EINTR when a process was
+     * stopped and goes on, although no handler ran. */
+    for (int i = 0; i < 2; i++) {
+        begin(b, ring_get(in_b, buf, 8, i == 0 ? -1 : 1000000));
+        assert_blocked_with_timeout(b);
+        stop(b);
+        signal_puppet(b, SIGCONT);
+        assert_blocked_with_timeout(b);
+        puppet_use(a);
+        put_text(in_a, "now");
+        assert_int_equal(finish(b), 3);
+    }
+    fault_clear(b);
+    fault_fail(b, FAULT_SEM_WAIT, 1, EINTR);
+    fault_fail(b, FAULT_SEMOP, 1, EINTR);
+    begin(b, ring_get(in_b, buf, 8, -1));
+    assert_blocked(b);
+    puppet_use(a);
+    put_text(in_a, "now");
+    assert_int_equal(finish(b), 3);
+    puppet_use(a);
+    assert_int_equal(ring_close(in_a), 0);
+    assert_int_equal(ring_destroy(name, backend), 0);
+}
+
+/* ---- death ------------------------------------------------------------------------ */
+
+#define STILL_HELD "it waits for a process that was killed in the middle of a call"
+
+/* Kills a process in the middle of copying a message in. */
+static void die_in_put(const char *name, int backend, size_t capacity, unsigned flags,
+                       void (*meanwhile)(void *), void *arg)
+{
+    struct puppet *p = puppet_start();
+    struct ring *r = OPENED(p, name, backend, capacity, flags);
+    unsigned char *message = arena_trap("message", 100);
+
+    memset(message, '!', 100);
+    begin(p, ring_put(r, message, 200, -1));
+    assert_trapped(p);
+    if (meanwhile != NULL)
+        meanwhile(arg);
+    puppet_kill(p);
+}
+
+/* Kills a process in the middle of copying the oldest message out. */
+static void die_in_get(const char *name, int backend, size_t capacity, unsigned flags,
+                       void (*meanwhile)(void *), void *arg)
+{
+    struct puppet *p = puppet_start();
+    struct ring *r = OPENED(p, name, backend, capacity, flags);
+    char *buf = arena_trap("buf", 24);
+
+    begin(p, ring_get(r, buf, 200, -1));
+    assert_trapped(p);
+    if (meanwhile != NULL)
+        meanwhile(arg);
+    puppet_kill(p);
+}
+
+/* An empty ring of 512 bytes takes 32 messages of 8 bytes, and no more, if
+ * nothing of it got lost. */
+static void assert_whole_capacity(struct ring *r)
+{
+    for (int i = 0; i < 32; i++)
+        put_text(r, "12345678");
+    assert_fails(ring_put(r, NULL, 0, 0), ETIMEDOUT);
+    for (int i = 0; i < 32; i++)
+        assert_next(r, "12345678");
+    assert_next(r, "(ETIMEDOUT)");
+}
+
+struct bystander {
+    struct puppet *puppet;
+    struct ring *ring;
+    char *buf;
+};
+
+static void begin_put(void *arg)
+{
+    struct bystander *b = arg;
+
+    begin(b->puppet, ring_put(b->ring, b->buf, 5, -1));
+    puppet_settle(b->puppet);
+}
+
+static void begin_get(void *arg)
+{
+    struct bystander *b = arg;
+
+    begin(b->puppet, ring_get(b->ring, b->buf, 200, -1));
+    puppet_settle(b->puppet);
+}
+
+/* What the process that runs into the trap would put and never does, the
+ * others put and get around it; and that twice. */
+BOTH(killed_in_put_the_others_go_on)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct ring *in_a = OPENED(a, name, backend, 512, RING_CREATE);
+    struct bystander b = {.puppet = puppet_start(), .buf = arena_string("while")};
+
+    b.ring = OPENED(b.puppet, name, backend, 512, 0);
+    for (int round = 0; round < 2; round++) {
+        puppet_use(a);
+        put_text(in_a, "before");
+        die_in_put(name, backend, 512, 0, begin_put, &b);
+        assert_goes_on(b.puppet, STILL_HELD);
+        assert_int_equal(finish(b.puppet), 0);
+
+        begin(a, ring_put(in_a, arena_string("after"), 5, -1));
+        assert_goes_on(a, STILL_HELD);
+        assert_int_equal(finish(a), 0);
+        puppet_use(b.puppet);
+        assert_next(b.ring, "before");
+        assert_next(b.ring, "while");
+        assert_next(b.ring, "after");
+        assert_next(b.ring, "(ETIMEDOUT)");
+        assert_whole_capacity(b.ring);
+    }
+    assert_int_equal(ring_destroy(name, backend), 0);
+}
+
+TEST(killed_in_get_the_others_go_on)
+{
+    static const char old[] = "the one that the dead process had half of in its buffer";
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct ring *in_a = OPENED(a, name, RING_POSIX, 512, RING_CREATE);
+    struct bystander b = {.puppet = puppet_start(), .buf = arena_out("buf", 200)};
+
+    b.ring = OPENED(b.puppet, name, RING_POSIX, 512, 0);
+    for (int round = 0; round < 2; round++) {
+        int len;
+
+        puppet_use(a);
+        put_text(in_a, old);
+        put_text(in_a, "the next");
+        die_in_get(name, RING_POSIX, 512, 0, begin_get, &b);
+        assert_goes_on(b.puppet, STILL_HELD);
+        len = finish(b.puppet);
+        puppet_use(a);
+        if (len == (int)strlen(old)) { /* there whole */
+            assert_memory_equal(b.buf, old, strlen(old));
+            assert_next(in_a, "the next");
+        } else { /* or not at all */
+            assert_int_equal(len, 8);
+            assert_memory_equal(b.buf, "the next", 8);
+        }
+        assert_next(in_a, "(ETIMEDOUT)");
+        assert_whole_capacity(in_a);
+    }
+    assert_int_equal(ring_close(in_a), 0);
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+}
+
+static void wake_up(void *arg)
+{
+    struct bystander *b = arg;
+
+    signal_puppet(b->puppet, SIGCONT);
+    WAIT_UNTIL(state_of(b->puppet) != 'T');
+    puppet_settle(b->puppet);
+}
+
+TEST(a_waiter_inherits_the_lock_of_the_dead)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct ring *in_a = OPENED(a, name, RING_POSIX, 512, RING_CREATE);
+    struct bystander b = {.puppet = puppet_start(), .buf = arena_out("buf", 200)};
+
+    b.ring = OPENED(b.puppet, name, RING_POSIX, 512, 0);
+    for (int round = 0; round < 2; round++) {
+        /* It sleeps, a message is there, and before it wakes up a process
+         * takes the lock to die with. */
+        begin(b.puppet, ring_get(b.ring, b.buf, 200, -1));
+        assert_blocked(b.puppet);
+        stop(b.puppet);
+        puppet_use(a);
+        put_text(in_a, "for b");
+        die_in_put(name, RING_POSIX, 512, 0, wake_up, &b);
+        assert_goes_on(b.puppet, STILL_HELD);
+        assert_int_equal(finish(b.puppet), 5);
+        assert_memory_equal(b.buf, "for b", 5);
+
+        begin(a, ring_put(in_a, arena_string("on"), 2, -1));
+        assert_goes_on(a, STILL_HELD);
+        assert_int_equal(finish(a), 0);
+        puppet_use(b.puppet);
+        assert_next(b.ring, "on");
+        assert_whole_capacity(b.ring);
+    }
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+}
+
+/* ---- the end of a ring ---------------------------------------------------------------- */
+
+BOTH(after_destroy_nothing_is_left)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct ring *in_a = OPENED(a, name, backend, 4096, RING_CREATE);
+    struct ring *in_b = OPENED(b, name, backend, 4096, 0);
+
+    put_text(in_b, "never read");
+    assert_int_equal(ring_close(in_b), 0);
+    puppet_use(a);
+    assert_int_equal(ring_close(in_a), 0);
+    assert_int_equal(ring_destroy(name, backend), 0);
+    assert_nothing_left();
+    assert_fails(ring_destroy(name, backend), ENOENT);
+    assert_not_opened(ring_open(name, backend, 4096, 0), ENOENT);
+
+    in_b = OPENED(b, name, backend, 64, RING_CREATE); /* of any capacity */
+    assert_next(in_b, "(ETIMEDOUT)");
+    puppet_kill(b);
+    puppet_use(a);
+    assert_int_equal(ring_destroy(name, backend), 0);
+    assert_nothing_left();
+}
+
+BOTH(who_has_a_destroyed_ring_open_goes_on)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct puppet *c = puppet_start();
+    struct ring *in_a = OPENED(a, name, backend, 256, RING_CREATE);
+    struct ring *in_b = OPENED(b, name, backend, 256, 0);
+    struct ring *in_c;
+    char *buf = arena_out("buf", 16);
+
+    put_text(in_b, "before");
+    puppet_use(c);
+    assert_int_equal(ring_destroy(name, backend), 0);
+    assert_not_opened(ring_open(name, backend, 256, 0), ENOENT);
+    in_c = OPENED(c, name, backend, 256, RING_CREATE); /* another one */
+    put_text(in_c, "new");
+
+    puppet_use(a);
+    assert_next(in_a, "before");
+    assert_next(in_a, "(ETIMEDOUT)");
+    begin(b, ring_get(in_b, buf, 16, -1));
+    assert_blocked(b);
+    puppet_use(a);
+    put_text(in_a, "among us");
+    assert_goes_on(b, "ring_get still waits, and there is a message");
+    assert_int_equal(finish(b), 8);
+
+    puppet_use(c);
+    assert_next(in_c, "new");
+    assert_int_equal(ring_close(in_c), 0);
+    assert_int_equal(ring_destroy(name, backend), 0);
+    puppet_use(a);
+    assert_int_equal(ring_close(in_a), 0);
+    puppet_use(b);
+    assert_int_equal(ring_close(in_b), 0);
+    assert_nothing_left();
+}
+
+TEST(close_gives_everything_back)
+{
+    const size_t capacity = 4 << 20, times = 400; /* more than a puppet may map */
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct fd_info fds[64];
+    size_t nfds;
+    struct ring *r = OPENED(a, name, RING_POSIX, capacity, RING_CREATE);
+    struct script *s = script_new(2 * times);
+
+    assert_int_equal(ring_close(r), 0);
+    nfds = process_fds(puppet_pid(a), fds, 64);
+    for (size_t i = 0; i < times; i++) {
+        size_t opened_at = RECORD(s, ring_open(name, RING_POSIX, capacity, 0));
+
+        RECORD(s, ring_close(script_value(s, opened_at)));
+    }
+    script_run(s);
+    for (size_t i = 0; i < times; i++) {
+        if (script_result(s, 2 * i) == 0)
+            fail_msg("ring_open failed with %s after %zu rings were opened and closed",
+                     strerrorname_np(script_errno(s, 2 * i)), i);
+        assert_int_equal((int)script_result(s, 2 * i + 1), 0);
+    }
+    assert_fds_are(puppet_pid(a), fds, nfds);
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+}
+
+/* ---- one producer, one consumer ---------------------------------------------------------- */
+
+TEST(spsc_a_stream_comes_out_in_order)
+{
+    exchange(RING_POSIX, 128, RING_SPSC, 1);
+    exchange(RING_POSIX, 4096, RING_SPSC, 1);
+    exchange(RING_POSIX, 128, RING_SPSC | RING_SPIN, 1);
+}
+
+TEST(spsc_both_sides_sleep_and_are_woken)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct ring *in_a = OPENED(a, name, RING_POSIX, 32, RING_CREATE | RING_SPSC);
+    struct ring *in_b = OPENED(b, name, RING_POSIX, 32, RING_SPSC);
+    char *buf = arena_out("buf", 24);
+
+    for (int round = 0; round < 3; round++) {
+        begin(b, ring_get(in_b, buf, 24, -1));
+        assert_blocked(b);
+        puppet_use(a);
+        put_text(in_a, "wake up");
+        assert_goes_on(b, "ring_get still waits, and there is a message");
+        assert_int_equal(finish(b), 7);
+
+        puppet_use(a);
+        put_text(in_a, "one");
+        put_text(in_a, "two");
+        begin(a, ring_put(in_a, arena_string("twenty bytes at most"), 20, -1));
+        assert_blocked(a);
+        puppet_use(b);
+        assert_next(in_b, "one");
+        assert_blocked(a);
+        puppet_use(b);
+        assert_next(in_b, "two");
+        assert_goes_on(a, "ring_put still waits, and there is room");
+        assert_int_equal(finish(a), 0);
+        puppet_use(b);
+        assert_next(in_b, "twenty bytes at most");
+        assert_fails(ring_get(in_b, buf, 24, 20), ETIMEDOUT);
+    }
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+}
+
+TEST(spsc_who_was_killed_is_replaced)
+{
+    static const char old[] = "the one that the dead process had half of in its buffer";
+    const unsigned spsc = RING_SPSC;
+    const char *name = fresh_name();
+    struct puppet *producer, *consumer = puppet_start();
+    struct ring *in_p, *in_c = OPENED(consumer, name, RING_POSIX, 512, RING_CREATE | spsc);
+    const char *text;
+
+    die_in_put(name, RING_POSIX, 512, spsc, NULL, NULL);
+    producer = puppet_start();
+    in_p = OPENED(producer, name, RING_POSIX, 512, spsc);
+    put_text(in_p, old);
+    put_text(in_p, "the next");
+    puppet_use(consumer);
+    assert_int_equal(ring_close(in_c), 0);
+    die_in_get(name, RING_POSIX, 512, spsc, NULL, NULL);
+
+    in_c = OPENED(consumer, name, RING_POSIX, 512, spsc);
+    text = get_text(in_c);
+    if (strcmp(text, old) == 0)
+        text = get_text(in_c);
+    assert_string_equal(text, "the next");
+    assert_next(in_c, "(ETIMEDOUT)");
+    puppet_use(producer);
+    for (int i = 0; i < 32; i++)
+        put_text(in_p, "12345678");
+    assert_fails(ring_put(in_p, NULL, 0, 0), ETIMEDOUT);
+    puppet_use(consumer);
+    for (int i = 0; i < 32; i++)
+        assert_next(in_c, "12345678");
+    assert_int_equal(ring_destroy(name, RING_POSIX), 0);
+}
