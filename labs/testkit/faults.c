@@ -48,6 +48,7 @@ struct verdict {
     size_t at_most; /* bytes, for read and write */
     uint64_t seed;  /* of the pause after the call */
     uint64_t max_us;
+    bool hold; /* after the call, until the test lets go */
 };
 
 static void pause_for(uint64_t seed, uint64_t max_us)
@@ -91,6 +92,8 @@ static struct verdict enter(enum fault_call call)
             verdict.at_most = fault->bytes;
         if (fault->kind == FAULT_FAIL)
             verdict.error = fault->error;
+        if (fault->kind == FAULT_HOLD)
+            verdict.hold = true;
         if (fault->kind != FAULT_DELAY)
             atomic_fetch_add(&armed->fired, 1);
     }
@@ -98,10 +101,24 @@ static struct verdict enter(enum fault_call call)
     return verdict;
 }
 
+static void stand(void)
+{
+    const struct timespec look = {.tv_nsec = 200000};
+    int saved = errno;
+
+    atomic_store(&armed->held, 1);
+    while (atomic_load(&armed->held) > 0)
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
+    errno = saved;
+}
+
 static void leave(const struct verdict *verdict)
 {
-    if (armed)
-        pause_for(verdict->seed + 1, verdict->max_us);
+    if (!armed)
+        return;
+    pause_for(verdict->seed + 1, verdict->max_us);
+    if (verdict->hold)
+        stand();
 }
 
 /* The function of this name that the executable's definition hides. */

@@ -28,6 +28,17 @@ void fault_delay(struct puppet *p, enum fault_call call, uint64_t seed, unsigned
     add(p, (struct fault){.kind = FAULT_DELAY, .call = call, .seed = seed, .max_us = max_us});
 }
 
+void fault_hold(struct puppet *p, enum fault_call call, unsigned nth)
+{
+    add(p, (struct fault){.kind = FAULT_HOLD, .call = call, .nth = nth});
+}
+
+void fault_release(struct puppet *p)
+{
+    atomic_store(&p->slot->nfaults, 0);
+    atomic_store(&p->slot->held, 0);
+}
+
 void fault_displace_maps(struct puppet *p)
 {
     atomic_store(&p->slot->displace, true);

@@ -201,7 +201,7 @@ static void check_frame(struct puppet *p, const struct frame *answer, ssize_t si
         fail_msg("%s: %.*s", p->doing, FRAME_TEXT_BYTES, answer->text);
 }
 
-static void ask(struct puppet *p, struct frame *question, int fd)
+void puppet_tell(struct puppet *p, struct frame *question, int fd)
 {
     if (p->busy)
         testkit_broken("%s: the puppet is still in %s", question->text, p->doing);
@@ -232,7 +232,7 @@ static ssize_t receive(struct puppet *p, struct frame *answer, int *fd, pid_t *s
     return size;
 }
 
-static uint64_t await(struct puppet *p)
+uint64_t puppet_await(struct puppet *p)
 {
     struct frame answer;
     pid_t sender;
@@ -250,8 +250,8 @@ static uint64_t await(struct puppet *p)
 
 uint64_t puppet_ask(struct puppet *p, struct frame *question, int fd)
 {
-    ask(p, question, fd);
-    return await(p);
+    puppet_tell(p, question, fd);
+    return puppet_await(p);
 }
 
 /* ---- starting and ending ------------------------------------------------- */
@@ -382,13 +382,13 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t args[])
     strcpy(question.text, function);
     memcpy(question.words, args, nargs * sizeof *args);
     describe_call(p->doing, sizeof p->doing, function, nargs, args);
-    ask(p, &question, -1);
+    puppet_tell(p, &question, -1);
     if (p->beginning) {
         p->beginning = false;
         note_call("%s began", p->doing);
         return 0;
     }
-    value = await(p);
+    value = puppet_await(p);
     error = errno;
     note_answer(p, value, error);
     errno = error;
@@ -415,7 +415,7 @@ uint64_t finish_word(struct puppet *p)
 
     if (!p->busy)
         testkit_broken("finish() without begin()");
-    value = await(p);
+    value = puppet_await(p);
     error = errno;
     note_answer(p, value, error);
     errno = error;
@@ -473,7 +473,7 @@ void puppet_exec(struct puppet *p, const char *const argv[])
     question.words[0] = (uintptr_t)copy;
     snprintf(p->doing, sizeof p->doing, "%s", argv[0]);
     session.calls_begun = true;
-    ask(p, &question, -1);
+    puppet_tell(p, &question, -1);
     size = receive(p, &answer, &fd, &sender);
     if (size != 0) /* exec closes the socket; only its failure has an answer */
         check_frame(p, &answer, size, fd, sender);

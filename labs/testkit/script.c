@@ -79,21 +79,33 @@ static void describe_progress(const struct script *s, struct puppet *p)
              s->calls[0].function);
 }
 
-void script_run(struct script *s)
+void script_start(struct puppet *p, struct script *s)
 {
-    struct puppet *p = current_or_new();
     struct frame question = {.kind = FRAME_SCRIPT, .words = {(uintptr_t)s->calls, s->length}};
 
-    if (s->length == 0)
-        return;
     session.calls_begun = true;
     snprintf(question.text, sizeof question.text, "script_run");
     describe_progress(s, p);
-    puppet_ask(p, &question, -1);
+    puppet_tell(p, &question, -1);
+}
+
+void script_finish(struct puppet *p, struct script *s)
+{
+    puppet_await(p);
     memcpy(s->results, s->calls, s->length * sizeof *s->calls);
     for (size_t i = 0; i < s->length; i++)
         if (!s->results[i].done)
             fail_msg("%s: call %zu was never made", p->doing, i);
+}
+
+void script_run(struct script *s)
+{
+    struct puppet *p = current_or_new();
+
+    if (s->length == 0)
+        return;
+    script_start(p, s);
+    script_finish(p, s);
 }
 
 size_t script_length(const struct script *s)

@@ -96,6 +96,9 @@ void describe_call(char *text, size_t size, const char *function, size_t nargs,
 void note_call(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Sends a question to a puppet and waits for its answer. */
 uint64_t puppet_ask(struct puppet *, struct frame *question, int fd);
+/* The two halves of it. */
+void puppet_tell(struct puppet *, struct frame *question, int fd);
+uint64_t puppet_await(struct puppet *);
 
 /* script.c */
 void script_append(const char *function, size_t nargs, const uint64_t args[]);

@@ -110,6 +110,7 @@ enum puppet_state {
     PUPPET_BLOCKED,  /* asleep in the kernel until somebody wakes it */
     PUPPET_SPINNING, /* burns CPU time instead of waiting */
     PUPPET_POLLING,  /* sleeps a little, looks, sleeps again */
+    PUPPET_HELD,     /* stands where fault_hold() stopped it */
     PUPPET_DEAD
 };
 /* Waits until the outstanding call of the puppet has settled into a state. */
@@ -158,6 +159,9 @@ size_t script_end(struct script *); /* index of the call recorded */
  * later call of the same script. */
 void *script_value(const struct script *, size_t index);
 void script_run(struct script *);   /* on the current puppet; may be refilled after */
+/* As begin() and finish(): scripts that run in several puppets at once. */
+void script_start(struct puppet *, struct script *);
+void script_finish(struct puppet *, struct script *);
 size_t script_length(const struct script *);
 uint64_t script_result(const struct script *, size_t index);
 int script_errno(const struct script *, size_t index);
@@ -208,6 +212,11 @@ void fault_fail(struct puppet *, enum fault_call, unsigned nth, int error);
 void fault_short(struct puppet *, enum fault_call, unsigned nth, size_t at_most_bytes);
 /* Seeded random pauses, each at most max_us, before and after every such call. */
 void fault_delay(struct puppet *, enum fault_call, uint64_t seed, unsigned max_us);
+/* The puppet makes its n-th such call and stands right behind it, in the
+ * middle of whatever it does (puppet_settle gives PUPPET_HELD), until
+ * fault_release(), which also forgets all plans. */
+void fault_hold(struct puppet *, enum fault_call, unsigned nth);
+void fault_release(struct puppet *);
 /* mmap and shmat without an address give another one in every puppet. */
 void fault_displace_maps(struct puppet *);
 bool fault_fired(const struct puppet *);  /* a planned failure happened */

@@ -84,7 +84,7 @@ struct mark {
     uint32_t at, bytes; /* offset from ARENA_ADDRESS */
 };
 
-enum fault_kind { FAULT_FAIL = 1, FAULT_SHORT, FAULT_DELAY };
+enum fault_kind { FAULT_FAIL = 1, FAULT_SHORT, FAULT_DELAY, FAULT_HOLD };
 struct fault {
     uint32_t kind, call, nth;
     int32_t error;
@@ -98,6 +98,7 @@ struct slot {
     atomic_uint nfaults;
     atomic_uint fired;
     atomic_uint delayed; /* in an injected pause now */
+    atomic_uint held;    /* stands behind a call until the test sets this to 0 */
     atomic_uint trapped; /* stopped at a trap page */
     atomic_bool displace;
 };
