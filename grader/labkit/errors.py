@@ -4,7 +4,10 @@ Two voices, never mixed: the first three say that what was handed in is wrong,
 GraderError says that the grader broke, which is never a score.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from labkit.result import Result
 
 EXIT_GRADED: Final = 0
 EXIT_BAD_INPUT: Final = 2
@@ -47,6 +50,6 @@ class Interrupted(LabkitError):
 
     exit_code = EXIT_INTERRUPTED
 
-    def __init__(self, message: str = "interrupted", *, partial: object = None) -> None:
+    def __init__(self, message: str = "interrupted", *, partial: "Result | None" = None) -> None:
         super().__init__(message)
         self.partial = partial

@@ -62,7 +62,7 @@ def collect(source: Path, lab: Lab, into: Path) -> Submission:
         _check_size(name, len(content))
     _write(contents, into)
     return Submission(
-        name=_submission_name(source),
+        name=submission_name(source),
         files=tuple(contents),
         hash=content_hash(contents),
         notes=found.notes,
@@ -278,7 +278,8 @@ def _write(contents: Mapping[str, bytes], into: Path) -> None:
         raise GraderError(f"cannot write to {into}: {error.strerror}") from error
 
 
-def _submission_name(source: Path) -> str:
+def submission_name(source: Path) -> str:
+    """What a submission is called: its own name, without that of its packing."""
     name = source.absolute().name or source.resolve().name
     for suffix in (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz2", ".txz", ".tar", ".zip"):
         if name.lower().endswith(suffix):

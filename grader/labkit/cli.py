@@ -1,0 +1,278 @@
+"""The command line.  Imports what a command needs when it runs: starting is part of grading."""
+
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from labkit import __version__
+from labkit.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_GRADED,
+    EXIT_GRADER,
+    EXIT_INTERRUPTED,
+    GraderError,
+    Interrupted,
+    LabkitError,
+    SubmissionError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from labkit.manifest import Lab
+    from labkit.result import Result
+
+EXIT_CODES = f"""\b
+Exit status:
+  {EXIT_GRADED}    graded, whatever the score
+  {EXIT_BAD_INPUT}    what was given cannot be graded: no such lab, no such file, ...
+  {EXIT_GRADER}    the grader itself failed; there is no score
+  {EXIT_INTERRUPTED}  interrupted; what was found out by then is kept, and marked
+"""
+
+
+def main() -> NoReturn:
+    """Runs a command; every exit status of labkit is decided here."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status = cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = EXIT_BAD_INPUT
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("labkit: interrupted", err=True)
+        status = EXIT_INTERRUPTED
+    except LabkitError as error:
+        kind = "grader error: " if isinstance(error, GraderError) else ""
+        click.echo(f"labkit: {kind}{error}", err=True)
+        status = error.exit_code
+    sys.exit(status)
+
+
+def _terminate(number: int, frame: object) -> None:  # noqa: ARG001  (the interface)
+    raise KeyboardInterrupt
+
+
+@click.group()
+@click.version_option(__version__, prog_name="labkit")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    envvar="LABKIT_ROOT",
+    help="The repository with labs/ and solutions/ (default: the one that labkit lies in).",
+)
+@click.pass_context
+def cli(context: click.Context, root: Path | None) -> None:
+    """Grades C labs: builds, boxes, tests and scores submissions."""
+    context.obj = root or Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class GradeOptions:
+    """How submissions are graded."""
+
+    box: str
+    valgrind: bool
+    jobs: int
+    seed: int | None
+
+
+@cli.command(epilog=EXIT_CODES)
+@click.argument("lab")
+@click.argument("submission", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--box",
+    default="auto",
+    envvar="LABKIT_BOX",
+    show_default=True,
+    type=click.Choice(["auto", "bwrap", "uid", "none"]),
+    help="Kind of box; none protects from nothing, and is for one's own code.",
+)
+@click.option("--valgrind/--no-valgrind", default=True, help="Run the memory tests too.")
+@click.option(
+    "--jobs", default=2, show_default=True, type=click.IntRange(1), help="Tests at a time."
+)
+@click.option("--seed", type=click.IntRange(0), help="Seed of the random tests.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for result.json and feedback.md (default: build/results/LAB/SUBMISSION).",
+)
+@click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_obj
+def grade(
+    root: Path,
+    /,
+    *,
+    lab: str,
+    submission: Path | None,
+    out: Path | None,
+    junit: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Grades SUBMISSION (a folder, file or archive) of LAB, or a sample class without one.
+
+    Example: labkit grade 01-buddy ~/inbox/doe.zip
+    """
+    from labkit.grade import result_folder, write_result
+    from labkit.intake import submission_name
+    from labkit.manifest import load_lab
+
+    the_lab = load_lab(root, lab)
+    how = GradeOptions(**options)
+    if submission is None:
+        if out or junit or as_json:
+            raise UsageError("--out, --junit and --json go with one SUBMISSION")
+        return _grade_sample_class(the_lab, how)
+    folder = out or result_folder(the_lab, submission_name(submission))
+    result, status = _grade(the_lab, submission, how)
+    _print(result, folder, as_json=as_json)
+    write_result(result, folder)
+    if junit:
+        _write_junit(result, junit)
+    return status
+
+
+def _grade(lab: "Lab", submission: Path, how: GradeOptions) -> "tuple[Result, int]":
+    """The result, also the partial one of an interrupted run, and the exit status."""
+    from labkit.grade import grade_submission
+
+    try:
+        result = grade_submission(lab, submission, **asdict(how))
+    except Interrupted as error:
+        if error.partial is None:
+            raise
+        return error.partial, error.exit_code
+    return result, EXIT_GRADED if result.status == "graded" else EXIT_GRADER
+
+
+def _print(result: "Result", folder: Path, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(result.to_json(), nl=False)
+        return
+    from labkit.writers.terminal import summary
+
+    click.echo(summary(result, folder))
+
+
+def _write_junit(result: "Result", path: Path) -> None:
+    from labkit.writers.junit import junit
+
+    try:
+        path.write_text(junit(result), encoding="utf-8")
+    except OSError as error:
+        raise GraderError(f"{path} cannot be written: {error}") from error
+
+
+def _grade_sample_class(lab: "Lab", how: GradeOptions) -> int:
+    """Grades what the repository itself holds, and draws a table of it."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from labkit.grade import result_folder, write_result
+    from labkit.intake import submission_name
+    from labkit.sample import sample_class
+    from labkit.writers.terminal import Row, class_table
+
+    rows: list[Row] = []
+    worst = EXIT_GRADED
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True) as progress:
+        submissions = sample_class(lab)
+        for path in progress.track(submissions, description=f"grading {lab.name}"):
+            try:
+                result, status = _grade(lab, path, how)
+            except (SubmissionError, GraderError) as error:
+                rows.append(Row(path.name, None, str(error)))
+                worst = max(worst, error.exit_code)
+                continue
+            rows.append(Row(path.name, result))
+            write_result(result, result_folder(lab, submission_name(path)))
+            worst = max(worst, status)
+            if status == EXIT_INTERRUPTED:
+                break
+    title = f"{lab.name}: {lab.title}, a sample class"
+    Console().print(class_table(title, rows))
+    click.echo(f"results and feedback: {result_folder(lab, 'NAME')}")
+    return worst
+
+
+@cli.command()
+@click.argument("lab")
+@click.option("--box", default="auto", envvar="LABKIT_BOX", show_default=True)
+@click.option("--repeat", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--load", is_flag=True, help="The last repetition on a busy machine.")
+@click.option("--parallel", default=2, show_default=True, type=click.IntRange(1))
+@click.pass_obj
+def verify(root: Path, lab: str, box: str, repeat: int, *, load: bool, parallel: int) -> int:
+    """Proves LAB: reference and accepted score 100 %, every broken version loses what it says.
+
+    Example: labkit verify 01-buddy
+    """
+    from labkit import verify as proof
+    from labkit.manifest import load_lab
+
+    options = proof.Options(box=box, repeat=repeat, load=load)
+    outcomes = []
+    for outcome in proof.verify(load_lab(root, lab), options, parallel=parallel):
+        outcomes.append(outcome)
+        click.echo(f"{outcome.verdict:6} {outcome.name}  {outcome.seconds:.2f} s")
+        for problem in outcome.problems:
+            click.echo(f"       {problem}")
+    held = sum(o.verdict == "ok" for o in outcomes)
+    click.echo(f"{lab}: {held} of {len(outcomes)} checks hold")
+    return proof.exit_status(outcomes)
+
+
+@cli.command()
+@click.argument("lab")
+@click.option("--check", is_flag=True, help="Change nothing; exit status 1 when something differs.")
+@click.pass_obj
+def skeleton(root: Path, lab: str, *, check: bool) -> int:
+    """Writes the skeleton of LAB from its reference, and the rubric of its handout.
+
+    Example: labkit skeleton 01-buddy
+    """
+    from labkit.manifest import load_lab
+    from labkit.rubric import write_rubric
+    from labkit.skeleton import skeleton_diff, write_skeleton
+
+    the_lab = load_lab(root, lab)
+    if check:
+        diff = skeleton_diff(the_lab)
+        click.echo(diff, nl=False)
+        return 1 if diff else 0
+    for name in write_skeleton(the_lab):
+        click.echo(f"wrote labs/{lab}/{name}")
+    if write_rubric(the_lab):
+        click.echo(f"wrote the rubric in handouts/{lab}.md")
+    return 0
+
+
+@cli.command()
+def doctor() -> int:
+    """Says what this machine can do, and how to mend what it cannot.
+
+    Exit status 0 when grading is possible.
+    """
+    from labkit.doctor import examine, possible, report
+
+    checks = examine()
+    click.echo(report(checks))
+    return EXIT_GRADED if possible(checks) else EXIT_GRADER
+
+
+@cli.command()
+@click.pass_obj
+def labs(root: Path) -> int:
+    """Lists the labs that can be graded."""
+    from labkit.manifest import lab_names
+
+    for name in lab_names(root):
+        click.echo(name)
+    return 0

@@ -1,0 +1,162 @@
+"""A submission's way through: intake, build, run, score, result, files.
+
+The effects are here; what decides points is in score.py, which is pure.
+"""
+
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from labkit import probe
+from labkit.box import BoxKind
+from labkit.build import BuildReport, compile_submission
+from labkit.errors import GraderError, Interrupted
+from labkit.intake import Submission, collect
+from labkit.kit import Kit, build_folder, build_kit
+from labkit.manifest import Lab
+from labkit.result import BuildInfo, Result, SubmissionInfo
+from labkit.run import Bench, MemcheckRun, TestRun, run_memcheck, run_test
+from labkit.score import Runs, score
+from labkit.threads import in_threads
+from labkit.watch import Stop
+from labkit.workroom import Workroom, workroom
+from labkit.writers import markdown
+
+JOBS: Final = 2
+SEED: Final = 1  # the same tests for everybody, every time
+
+
+def grade_submission(
+    lab: Lab,
+    source: Path,
+    *,
+    box: str = "auto",
+    valgrind: bool = True,
+    jobs: int = JOBS,
+    out: Path | None = None,
+    seed: int | None = None,
+) -> Result:
+    """Grades what lies at `source`; writes result.json and feedback.md into `out`.
+
+    Interrupted carries the partial result, which is written too.
+    """
+    started = time.monotonic()
+    with bench(lab, source, box=box, seed=SEED if seed is None else seed) as (ready, submission):
+        tests: dict[str, TestRun] = {}
+        memchecks: list[MemcheckRun] = []
+        interrupted = False
+        if ready.build.ok:
+            tasks = _tasks(ready, tests, memchecks, valgrind=valgrind)
+            try:
+                in_threads(jobs, tasks, stop=ready.stop)
+            except (KeyboardInterrupt, Interrupted):
+                interrupted = True
+        runs = Runs(
+            build=ready.build,
+            tests=tests,
+            memcheck=memchecks[0] if memchecks else None,
+            valgrind=valgrind,
+            interrupted=interrupted,
+        )
+        result = _result(ready, submission, runs, seconds=time.monotonic() - started)
+    if out is not None:
+        write_result(result, out)
+    if interrupted:
+        raise Interrupted(partial=result)
+    return result
+
+
+@contextmanager
+def bench(
+    lab: Lab, source: Path, *, box: str = "auto", seed: int = SEED
+) -> Iterator[tuple[Bench, Submission]]:
+    """A submission, compiled and ready to be tested, until the end of the block."""
+    kit = build_kit(lab)
+    stop = Stop()
+    try:
+        with workroom(lab, kit) as room:
+            submission = collect(source, lab, room.src)
+            kind = probe.choose(box, lab, kit)
+            build = _compile(lab, kit, room, kind, stop)
+            yield Bench(lab, kit, room, build, kind, seed, stop), submission
+    finally:
+        stop.close()
+
+
+def _compile(lab: Lab, kit: Kit, room: Workroom, kind: BoxKind, stop: Stop) -> BuildReport:
+    return compile_submission(lab, kit, room, box=kind, stop=stop)
+
+
+def _tasks(
+    ready: Bench, tests: dict[str, TestRun], memchecks: list[MemcheckRun], *, valgrind: bool
+) -> list[Callable[[], None]]:
+    """What can be done side by side; the Valgrind pass, the longest, first."""
+
+    def memcheck() -> None:
+        memchecks.append(run_memcheck(ready))
+
+    def test(name: str) -> None:
+        tests[name] = run_test(ready, name)
+
+    first = [memcheck] if valgrind and ready.lab.memcheck else []
+    return [*first, *(functools.partial(test, t.name) for t in ready.lab.tests)]
+
+
+def _result(ready: Bench, submission: Submission, runs: Runs, *, seconds: float) -> Result:
+    lab = ready.lab
+    reproduce = {
+        t.name: f"cd labs/{lab.name} && make test TEST={t.name} SEED={ready.seed}"
+        for t in lab.tests
+        if t.public
+    }
+    scored = score(lab, runs, reproduce=reproduce)
+    return Result(
+        lab=lab.name,
+        title=lab.title,
+        status=scored.status,
+        score=scored.score,
+        max_score=scored.max_score,
+        submission=SubmissionInfo(
+            name=submission.name,
+            hash=submission.hash,
+            files=submission.files,
+            notes=submission.notes,
+        ),
+        build=BuildInfo(ok=runs.build.ok, output=runs.build.output, warnings=runs.build.warnings),
+        tests=scored.tests,
+        memcheck=runs.memcheck.findings if runs.memcheck else (),
+        groups={g.name: g.title for g in lab.groups},
+        limits=asdict(lab.limits),
+        flags=ready.kit.submission_flags,
+        box=ready.box.name,
+        kit=ready.kit.version,
+        image=os.environ.get("LABKIT_IMAGE"),
+        seed=ready.seed,
+        seconds=round(seconds, 3),
+    )
+
+
+def result_folder(lab: Lab, name: str) -> Path:
+    """Where the result of a submission goes when nobody says otherwise."""
+    safe = name if name.strip(".") else "submission"
+    return build_folder(lab.root) / "results" / lab.name / safe
+
+
+def write_result(result: Result, folder: Path) -> None:
+    """result.json and feedback.md; each is there whole or not at all."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in (
+            ("result.json", result.to_json()),
+            ("feedback.md", markdown.feedback(result)),
+        ):
+            new = folder / f".{name}.new"
+            new.write_text(text, encoding="utf-8", errors="backslashreplace")
+            new.rename(folder / name)
+    except OSError as error:
+        raise GraderError(f"the result cannot be written to {folder}: {error}") from error

@@ -1,0 +1,121 @@
+"""Reads Valgrind's log: what counts against a student, and whether it is whole.
+
+Memcheck runs inside the process that it watches, so its log is evidence and
+not a verdict: it gives points only when every process that wrote to it also
+wrote its summary, and only stacks with a frame in the student's code count.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+OPTIONS: Final = (
+    "--tool=memcheck",
+    "--leak-check=full",
+    "--show-leak-kinds=definite,indirect",
+    "--errors-for-leak-kinds=definite,indirect",
+    "--num-callers=20",
+    "--vgdb=no",
+    "--time-stamp=no",
+)
+
+# rol rdi, 3; 13; 61; 51: how a program talks to the Valgrind it runs under.
+CLIENT_REQUEST: Final = bytes.fromhex("48C1C703 48C1C70D 48C1C73D 48C1C733")
+REFUSED: Final = "the compiled code holds Valgrind's own request sequence, so its report is void"
+
+LINE: Final = re.compile(r"^==(\d+)== ?(.*)$")
+FRAME: Final = re.compile(r"^ +(?:at|by) 0x[0-9A-F]+: (.+?) \((.*)\)$")
+PLACE: Final = re.compile(r"^([^:/]+):(\d+)$")
+SUMMARY: Final = "ERROR SUMMARY: "
+SUBMISSION: Final = "submission.so"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of the student's."""
+
+    function: str
+    file: str
+    line: int  # 0: not known
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One error or leak, with the student's part of its stack, innermost first."""
+
+    message: str
+    where: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a log says about the student's code."""
+
+    findings: tuple[Finding, ...]
+    complete: bool
+    missing: str = ""  # why it is not complete
+
+
+def has_client_request(path: Path) -> bool:
+    """Whether a file holds the sequence with which code commands Valgrind."""
+    return CLIENT_REQUEST in path.read_bytes()
+
+
+def parse(log: str, *, files: Collection[str]) -> Report:
+    """Findings with a frame in `files` or in submission.so, each once."""
+    lines: dict[int, list[str]] = {}
+    for line in log.splitlines():
+        if match := LINE.match(line):
+            lines.setdefault(int(match[1]), []).append(match[2])
+    findings: dict[Finding, None] = {}
+    for texts in lines.values():
+        for record in _records(texts):
+            where = tuple(_places(record, files))
+            if where:
+                findings[Finding(message=_message(record), where=where)] = None
+    silent = [pid for pid, texts in lines.items() if not any(SUMMARY in t for t in texts)]
+    if not lines:
+        missing = "it wrote nothing at all"
+    elif silent:
+        missing = "no summary from process " + ", ".join(str(pid) for pid in silent)
+    else:
+        missing = ""
+    return Report(findings=tuple(findings), complete=not missing, missing=missing)
+
+
+def count(findings: Sequence[Finding]) -> str:
+    """How many there are, in words."""
+    return f"{len(findings)} problem" + ("" if len(findings) == 1 else "s")
+
+
+def _records(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Blocks of lines between empty ones that hold a stack."""
+    record: list[str] = []
+    for text in (*texts, ""):
+        if text.strip():
+            record.append(text)
+            continue
+        if any(FRAME.match(line) for line in record):
+            yield record
+        record = []
+
+
+def _message(record: Sequence[str]) -> str:
+    """The first line, without the numbering of loss records."""
+    text = record[0].strip()
+    return re.sub(r" in loss record \d+ of \d+$", "", text)
+
+
+def _places(record: Sequence[str], files: Collection[str]) -> Iterator[Place]:
+    for line in record:
+        frame = FRAME.match(line)
+        if frame is None:
+            continue
+        function, place = frame[1], frame[2]
+        at = PLACE.match(place)
+        if at and at[1] in files:
+            yield Place(function=function, file=at[1], line=int(at[2]))
+        elif place.startswith("in ") and place.endswith(f"/{SUBMISSION}"):
+            yield Place(function=function, file=SUBMISSION, line=0)

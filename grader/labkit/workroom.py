@@ -1,0 +1,117 @@
+"""A temporary folder with everything that the boxes of one submission may see.
+
+Boxes run under other user ids, which cannot reach into a home folder; so what
+they need is copied here, readable by everyone who knows the folder's name.
+
+    src/            the files handed in
+    include/        the lab's headers
+    kit/            puppet, programs/, debug/
+    made/           submission.so, programs/
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from labkit.box import View
+from labkit.errors import GraderError
+from labkit.kit import Kit
+from labkit.manifest import Lab
+
+NEEDED_BYTES: Final = 256 << 20  # free space without which a run is not begun
+
+
+@dataclass(frozen=True)
+class Workroom:
+    """The folders of one submission while it is graded."""
+
+    folder: Path
+
+    @property
+    def src(self) -> Path:
+        """What was handed in."""
+        return self.folder / "src"
+
+    @property
+    def include(self) -> Path:
+        """The lab's own headers."""
+        return self.folder / "include"
+
+    @property
+    def kit(self) -> Path:
+        """The trusted programs that run in the box."""
+        return self.folder / "kit"
+
+    @property
+    def made(self) -> Path:
+        """What was compiled from the submission."""
+        return self.folder / "made"
+
+    @property
+    def programs(self) -> Path:
+        """Executables of the lab and of the submission together."""
+        return self.made / "programs"
+
+    @property
+    def compile_views(self) -> tuple[View, ...]:
+        """What a compiler sees."""
+        return (View(self.src, "/src"), View(self.include, "/include"))
+
+    @property
+    def run_views(self) -> tuple[View, ...]:
+        """What a submission sees while it runs."""
+        return (View(self.kit, "/kit"), View(self.made, "/box"))
+
+    @property
+    def memcheck_views(self) -> tuple[View, ...]:
+        """The same for Valgrind, with the little debug information that it needs."""
+        debug = self.kit / "debug"
+        return (*self.run_views, *([View(debug, "/usr/lib/debug")] if debug.exists() else []))
+
+
+@contextmanager
+def workroom(lab: Lab, kit: Kit) -> Iterator[Workroom]:
+    """Makes the folder, and removes it afterwards whatever happened."""
+    os.umask(0o022)  # for the whole run: boxes read what is written here
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="labkit-")
+    except OSError as error:
+        raise GraderError(f"no temporary folder can be made: {error}") from error
+    with temporary as name:
+        room = Workroom(Path(name))
+        try:
+            _fill(room, lab, kit)
+        except OSError as error:
+            raise GraderError(f"the temporary folder cannot be used: {error}") from error
+        yield room
+
+
+def _fill(room: Workroom, lab: Lab, kit: Kit) -> None:
+    _check_space(room.folder)
+    for folder in (room.src, room.include, room.kit, room.made, room.programs):
+        folder.mkdir()
+    for header in kit.headers:
+        shutil.copyfile(header, room.include / header.name)
+    shutil.copy(kit.puppet, room.kit)
+    for program in lab.programs:
+        if program.kit:
+            shutil.copy(kit.programs / program.name, room.programs)
+    if kit.debug_symbols.exists():
+        shutil.copytree(kit.debug_symbols, room.kit / "debug")
+    room.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+
+
+def _check_space(folder: Path) -> None:
+    """A full disk would look like the student's compile error."""
+    status = os.statvfs(folder)
+    free = status.f_bavail * status.f_frsize
+    if free < NEEDED_BYTES:
+        raise GraderError(
+            f"only {free >> 20} MiB are free in {folder.parent}, "
+            f"{NEEDED_BYTES >> 20} are needed: free some, or set TMPDIR to another folder"
+        )

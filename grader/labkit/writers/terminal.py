@@ -1,0 +1,93 @@
+"""What a person sees on the terminal: one submission as text, a class as a table."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from labkit.result import Result, TestResult
+from labkit.writers.markdown import headline
+from labkit.writers.plain import one_line, plain
+
+if TYPE_CHECKING:  # rich takes 30 ms to import, and one submission does not need it
+    from rich.table import Table
+
+MOST_LINES: Final = 12
+MARKS: Final = {"pass": "passed", "fail": "FAILED", "error": "GRADER ERROR"}
+
+
+def summary(result: Result, folder: Path | None) -> str:
+    """The score, what failed and why, and where the whole of it lies."""
+    return "\n".join(_summary(result, folder))
+
+
+def _summary(result: Result, folder: Path | None) -> Iterator[str]:
+    name = one_line(result.submission.name)
+    yield f"{result.lab}  {name}: {headline(result)}  ({result.seconds:.2f} s, box {result.box})"
+    for note in result.submission.notes:
+        yield f"  note: {one_line(note)}"
+    if not result.build.ok:
+        yield "  does not compile:"
+        yield from _indented(result.build.output)
+    else:
+        for test in result.failed:
+            yield f"  {MARKS[test.status]:6}  {test.name}: {rule(test)}"
+            yield from _indented(test.message)
+    if folder is not None:
+        yield f"  all of it: {folder / 'feedback.md'}"
+
+
+def rule(test: TestResult) -> str:
+    """The sentence that a test shows."""
+    return "a further test of this group" if test.detail == "secret" else test.rule
+
+
+def _indented(text: str) -> Iterator[str]:
+    lines = plain(text).strip("\n").split("\n") if text.strip() else []
+    for line in lines[:MOST_LINES]:
+        yield f"          {line}"
+    if len(lines) > MOST_LINES:
+        yield f"          [{len(lines) - MOST_LINES} more lines]"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A submission of a class: its result, or why there is none."""
+
+    name: str
+    result: Result | None
+    problem: str = ""
+
+
+def class_table(title: str, rows: Sequence[Row]) -> "Table":
+    """Submission, score, the tests that failed with their rule, time."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", show_lines=True)
+    table.add_column("submission", overflow="fold")
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("failed", overflow="fold", ratio=1)
+    table.add_column("time", justify="right", no_wrap=True)
+    for row in rows:
+        seconds = f"{row.result.seconds:.2f} s" if row.result else ""
+        table.add_row(Text(one_line(row.name)), _score(row), Text(_failed(row)), seconds)
+    return table
+
+
+def _score(row: Row) -> str:
+    if row.result is None or row.result.score is None:
+        return "none"
+    return f"{row.result.score:g}"
+
+
+def _failed(row: Row) -> str:
+    if row.result is None:
+        return one_line(row.problem)
+    if not row.result.build.ok:
+        return "does not compile"
+    if not row.result.failed:
+        return ""
+    if not any(t.status == "pass" for t in row.result.tests):
+        return "every test"
+    return "\n".join(f"{t.name}: {rule(t)}" for t in row.result.failed)
