@@ -1,8 +1,10 @@
 """Reads Valgrind's log: what counts against a student, and whether it is whole.
 
 Memcheck runs inside the process that it watches, so its log is evidence and
-not a verdict: it gives points only when every process that wrote to it also
+not a verdict: it gives points only when every puppet that ended in order also
 wrote its summary, and only stacks with a frame in the student's code count.
+The puppets and the stage say in the log which these are; other processes are
+children that the student's code forked, and what those leak does not count.
 """
 
 import re
@@ -26,6 +28,8 @@ CLIENT_REQUEST: Final = bytes.fromhex("48C1C703 48C1C70D 48C1C73D 48C1C733")
 REFUSED: Final = "the compiled code holds Valgrind's own request sequence, so its report is void"
 
 LINE: Final = re.compile(r"^==(\d+)== ?(.*)$")
+LOADED: Final = re.compile(r"^\*\*(\d+)\*\* submission loaded$")
+ENDED: Final = re.compile(r"^\*\*\d+\*\* puppet (\d+) ended$")
 FRAME: Final = re.compile(r"^ +(?:at|by) 0x[0-9A-F]+: (.+?) \((.*)\)$")
 PLACE: Final = re.compile(r"^([^:/]+):(\d+)$")
 SUMMARY: Final = "ERROR SUMMARY: "
@@ -66,22 +70,24 @@ def has_client_request(path: Path) -> bool:
 def parse(log: str, *, files: Collection[str]) -> Report:
     """Findings with a frame in `files` or in submission.so, each once."""
     lines: dict[int, list[str]] = {}
+    loaded, ended = set(), set()
     for line in log.splitlines():
         if match := LINE.match(line):
             lines.setdefault(int(match[1]), []).append(match[2])
+        elif match := LOADED.match(line):
+            loaded.add(int(match[1]))
+        elif match := ENDED.match(line):
+            ended.add(int(match[1]))
     findings: dict[Finding, None] = {}
-    for texts in lines.values():
+    for pid, texts in lines.items():
         for record in _records(texts):
             where = tuple(_places(record, files))
-            if where:
+            if where and (pid in loaded or not _is_leak(record)):
                 findings[Finding(message=_message(record), where=where)] = None
-    silent = [pid for pid, texts in lines.items() if not any(SUMMARY in t for t in texts)]
-    if not lines:
-        missing = "it wrote nothing at all"
-    elif silent:
-        missing = "no summary from process " + ", ".join(str(pid) for pid in silent)
-    else:
-        missing = ""
+    silent = [p for p in loaded & ended if not any(SUMMARY in t for t in lines.get(p, []))]
+    missing = f"process {silent[0]} wrote no summary" if silent else ""
+    if not loaded & ended:
+        missing = "no process came to an end in order"
     return Report(findings=tuple(findings), complete=not missing, missing=missing)
 
 
@@ -100,6 +106,10 @@ def _records(texts: Sequence[str]) -> Iterator[list[str]]:
         if any(FRAME.match(line) for line in record):
             yield record
         record = []
+
+
+def _is_leak(record: Sequence[str]) -> bool:
+    return " lost in loss record " in record[0]
 
 
 def _message(record: Sequence[str]) -> str:

@@ -139,7 +139,7 @@ def run_memcheck(bench: Bench) -> MemcheckRun:
         status, message = "fail", f"Valgrind found {memcheck.count(report.findings)}"
     elif not report.complete:
         status = "fail"
-        message = "a process ended without Valgrind's report: " + report.missing
+        message = "Valgrind's report is not complete: " + report.missing
     return MemcheckRun(status, message, findings=report.findings, seconds=session.seconds)
 
 

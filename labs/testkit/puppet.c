@@ -120,6 +120,7 @@ static void *submission(void)
     static void *library;
 
     if (!library) {
+        (void)VALGRIND_PRINTF("submission loaded\n"); /* a report has to follow */
         if (log_fd >= 0)
             close(log_fd);
         library = dlopen(submission_path, RTLD_NOW | RTLD_LOCAL);
@@ -342,12 +343,14 @@ static void start_puppet(const struct frame *question, int arena_fd)
 
 static void wait_for(const struct frame *question)
 {
-    int status;
+    int status = -1;
 
     if (waitpid(question->words[0], &status, 0) < 0)
         answer(FRAME_FAILED, question, 0, errno, -1);
     else
         answer(FRAME_WAITED, question, status, 0, -1);
+    if (WIFEXITED(status))
+        (void)VALGRIND_PRINTF("puppet %d ended\n", (int)question->words[0]);
 }
 
 /* Ends everything that descends from the stage: orphans come to it, for it is
