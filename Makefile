@@ -1,0 +1,80 @@
+# Everything is done from here; `make help` lists what there is.
+#
+# The first run installs what is missing: Debian packages (root, or sudo), and
+# labkit in .venv.  Later runs install nothing and start at once.
+
+LAB ?= 01-buddy
+SUB ?=
+PYTEST ?=
+export LAB SUB
+
+# The only list of what has to be installed.
+PACKAGES := bubblewrap gcc libc6-dbg libc6-dev libcmocka-dev make patch
+PACKAGES += python3 python3-venv unifdef util-linux valgrind
+
+LABKIT := .venv/bin/labkit
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+.PHONY: help grade test verify bench soak doctor packages clean
+
+help:
+	@echo 'make grade                       grade a sample class of lab $(LAB)'
+	@echo 'make grade LAB=NN-name SUB=path  grade a folder, a file or an archive'
+	@echo 'make verify LAB=NN-name          prove a lab: references, broken versions, skeleton'
+	@echo 'make test                        everything that proves the project'
+	@echo 'make bench LAB=NN-name           how fast the grader and the reference are'
+	@echo 'make soak LAB=NN-name            verify again and again on a busy machine'
+	@echo 'make doctor                      what this machine can do, and how to mend it'
+	@echo 'make clean                       remove build/'
+
+grade: .venv/ready
+	@$(LABKIT) grade "$$LAB" $(if $(SUB),"$$SUB")
+
+verify: .venv/ready
+	@$(LABKIT) verify "$$LAB"
+
+soak: .venv/ready
+	@$(LABKIT) verify "$$LAB" --repeat 10 --load
+
+test: .venv/tests-ready
+	@.venv/bin/python grader/prove.py $(PYTEST)
+
+bench: .venv/tests-ready
+	@.venv/bin/python grader/bench.py "$$LAB"
+	@if [ -e 'solutions/$(LAB)/bench/Makefile' ]; then $(MAKE) -C 'solutions/$(LAB)/bench'; fi
+
+doctor: .venv/ready
+	@$(LABKIT) doctor
+
+clean:
+	rm -rf build
+
+# ---- what has to be there first ---------------------------------------------
+
+# Where there is no dpkg, `make doctor` says what is missing.
+packages:
+	@command -v dpkg-query > /dev/null || exit 0; \
+	missing=$$(comm -23 <(printf '%s\n' $(PACKAGES) | sort) \
+	    <(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(PACKAGES) 2> /dev/null \
+	      | sed -n 's/^installed //p' | sort)); \
+	if [ -n "$$missing" ]; then \
+	    echo "installing" $$missing; \
+	    $(SUDO) apt-get update -qq; \
+	    DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qq --no-install-recommends $$missing; \
+	fi
+
+.venv/ready: pyproject.toml | packages
+	@/usr/bin/python3 -c 'import tomllib' || { echo 'labkit needs Python 3.11 or newer: Debian 12, Ubuntu 24.04'; exit 2; }
+	@/usr/bin/python3 -m venv .venv
+	@.venv/bin/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/tests-ready: .venv/ready
+	@.venv/bin/python -m pip install --quiet --editable '.[test]'
+	@touch $@
