@@ -1,0 +1,116 @@
+/* test_public.c - the tests of 01-buddy that you have: the first steps and the
+ * lecture's picture.  Behind each call of buddy.h is a process of its own
+ * that has loaded your code (../testkit/testkit.h says how).
+ */
+#include "test_support.h"
+
+TEST(init_gives_one_free_block)
+{
+    struct region r = region_of_units(64);
+
+    assert_blocks(&r, "after buddy_init()", "used; free 64");
+}
+
+TEST(empty_requests_change_nothing)
+{
+    struct region r = region_of_units(64);
+
+    assert_alloc_fails(&r, 0, EINVAL);
+    assert_int_equal(buddy_free(r.b, NULL), 0);
+    assert_blocks(&r, "after buddy_alloc(b, 0) and buddy_free(b, NULL)", "used; free 64");
+}
+
+TEST(alloc_rounds_up_to_a_power_of_two)
+{
+    static const struct {
+        size_t asked_bytes, block_bytes;
+    } cases[] = {{17, 32},   {32, 32},    {33, 64},     {100, 128},
+                 {128, 128}, {129, 256},  {1000, 1024}, {1024, 1024}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct region r = region_at(4096, 16, 0);
+        char *block = take(&r, cases[i].asked_bytes);
+
+        assert_block_has(&r, block, cases[i].asked_bytes, cases[i].block_bytes);
+    }
+}
+
+TEST(alloc_gives_at_least_a_minimum_block)
+{
+    struct region r = region_at(1024, 64, 0);
+
+    assert_block_has(&r, take(&r, 1), 1, 64);
+    assert_block_has(&r, take(&r, 64), 64, 64);
+    assert_block_has(&r, take(&r, 65), 65, 128);
+}
+
+TEST(blocks_are_disjoint_and_aligned_to_their_size)
+{
+    static const size_t units[] = {16, 2, 32, 1, 4, 16, 1, 8, 2, 4};
+    struct region r = region_of_units(128);
+    bool taken[128] = {false};
+
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        size_t first = (size_t)(take_units(&r, units[i]) - r.base) / r.unit_bytes;
+
+        if (first % units[i] != 0)
+            fail_msg("the block of %zu units starts at unit %zu: expected a multiple of %zu",
+                     units[i], first, units[i]);
+        for (size_t unit = first; unit < first + units[i]; unit++) {
+            if (taken[unit])
+                fail_msg("the block of %zu units at unit %zu overlaps a block in use at unit %zu",
+                         units[i], first, unit);
+            taken[unit] = true;
+        }
+    }
+}
+
+TEST(the_lecture_picture_step_by_step)
+{
+    struct region r = region_of_units(128);
+    char *a, *b, *c;
+
+    a = take_units(&r, 16);
+    assert_blocks(&r, "A takes 16", "used 16; free 16 32 64");
+    b = take_units(&r, 32);
+    assert_blocks(&r, "B takes 32", "used 16 32; free 16 64");
+    c = take_units(&r, 8);
+    assert_blocks(&r, "C takes 8", "used 8 16 32; free 8 64");
+    give(&r, a);
+    assert_blocks(&r, "A leaves", "used 8 32; free 8 16 64");
+    give(&r, c);
+    assert_blocks(&r, "C leaves", "used 32; free 32 64");
+    give(&r, b);
+    assert_blocks(&r, "B leaves", "used; free 128");
+}
+
+TEST(free_joins_two_buddies)
+{
+    for (int lower_first = 0; lower_first <= 1; lower_first++) {
+        struct region r = region_of_units(2);
+        char *blocks[2];
+
+        take_sorted(&r, blocks, 2, 1);
+        give(&r, blocks[lower_first ? 0 : 1]);
+        assert_blocks(&r, "one of two buddies is free", "used 1; free 1");
+        give(&r, blocks[lower_first ? 1 : 0]);
+        assert_blocks(&r, "both buddies are free", "used; free 2");
+    }
+}
+
+TEST(free_refuses_a_second_free)
+{
+    struct region r = region_of_units(64);
+    char *p = take_units(&r, 16), *q = take_units(&r, 16);
+    struct block_map before;
+
+    give(&r, p);
+    before = map_read(&r);
+    assert_free_fails(&r, p, "freed already");
+    assert_same_map(&r, &before, "a second free");
+
+    give(&r, q);
+    assert_free_fails(&r, q, "freed already");
+    assert_free_fails(&r, p, "freed already");
+    assert_blocks(&r, "all blocks are free", "used; free 64");
+}

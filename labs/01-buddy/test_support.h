@@ -1,0 +1,270 @@
+/* test_support.h - what public and hidden tests of 01-buddy share: a region
+ * with its allocator, and the block map as a line of text.
+ *
+ * Sizes in such a line are units of min_block_bytes, sorted, so that it is
+ * the same whichever half a solution takes: "used 8 16; free 8 32 64".
+ */
+#ifndef TEST_SUPPORT_H
+#define TEST_SUPPORT_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buddy.h"
+#include "testkit.h"
+
+enum { MAX_UNITS = 1024 }; /* of a region whose block map is looked at */
+
+struct region {
+    struct buddy *b;
+    char *meta, *base; /* in the arena */
+    size_t meta_bytes, len_bytes, unit_bytes, nunits;
+    struct buddy_block *out; /* in the arena, for buddy_blocks(); nunits + 1 */
+};
+
+struct block_map {
+    size_t nblocks;
+    struct buddy_block blocks[MAX_UNITS];
+};
+
+/* ---- a region and its allocator -------------------------------------------- */
+
+/* base lies misalign_bytes past a multiple of 4096. */
+static inline struct region region_at(size_t len_bytes, size_t min_block_bytes, size_t misalign_bytes)
+{
+    struct region r = {.len_bytes = len_bytes, .unit_bytes = min_block_bytes,
+                       .nunits = len_bytes / min_block_bytes};
+
+    r.meta_bytes = buddy_sizeof(len_bytes, min_block_bytes);
+    if (r.meta_bytes == 0 || r.meta_bytes > len_bytes + 65536)
+        fail_msg("buddy_sizeof(%zu, %zu) gave %zu: not what metadata should need", len_bytes,
+                 min_block_bytes, r.meta_bytes);
+    r.meta = arena_alloc("meta", r.meta_bytes);
+    r.base = arena_alloc_at("base", len_bytes, 4096, misalign_bytes);
+    if (r.nunits <= MAX_UNITS)
+        r.out = arena_out("out", (r.nunits + 1) * sizeof *r.out);
+    r.b = buddy_init(r.meta, r.base, len_bytes, min_block_bytes);
+    if (r.b == NULL)
+        fail_msg("buddy_init(meta, base, %zu, %zu) gave NULL: expected an allocator", len_bytes,
+                 min_block_bytes);
+    return r;
+}
+
+/* nunits of 16 bytes, base well aligned. */
+static inline struct region region_of_units(size_t nunits)
+{
+    return region_at(nunits * 16, 16, 0);
+}
+
+/* ---- calls that must succeed --------------------------------------------- */
+
+/* Fails the test unless there is a block, and unless all of it lies in the
+ * region. */
+static inline char *take(const struct region *r, size_t size_bytes)
+{
+    char *block = buddy_alloc(r->b, size_bytes);
+    size_t offset_bytes = (uintptr_t)block - (uintptr_t)r->base;
+
+    if (block == NULL)
+        fail_msg("buddy_alloc(b, %zu) gave NULL (%s): expected a block", size_bytes,
+                 strerror(errno));
+    if (offset_bytes >= r->len_bytes || r->len_bytes - offset_bytes < size_bytes)
+        fail_msg("buddy_alloc(b, %zu) gave base%+td: that block is not inside the region of %zu bytes",
+                 size_bytes, (ptrdiff_t)offset_bytes, r->len_bytes);
+    return block;
+}
+
+static inline char *take_units(const struct region *r, size_t nunits)
+{
+    return take(r, nunits * r->unit_bytes);
+}
+
+static inline void give(const struct region *r, void *block)
+{
+    if (buddy_free(r->b, block) != 0)
+        fail_msg("buddy_free(b, base+%zu) failed (%s): expected 0, it is a block in use",
+                 (size_t)((char *)block - r->base), strerror(errno));
+}
+
+/* ---- calls that must fail -------------------------------------------------- */
+
+static inline void assert_alloc_fails(const struct region *r, size_t size_bytes, int error)
+{
+    char *block = buddy_alloc(r->b, size_bytes);
+
+    if (block != NULL)
+        fail_msg("buddy_alloc(b, %zu) gave base%+td: expected NULL", size_bytes, block - r->base);
+    if (errno != error)
+        fail_msg("buddy_alloc(b, %zu) gave NULL with errno %d (%s): expected %d (%s)", size_bytes,
+                 errno, strerror(errno), error, strerror(error));
+}
+
+static inline void assert_free_fails(const struct region *r, void *block, const char *what)
+{
+    ptrdiff_t offset_bytes = (ptrdiff_t)((uintptr_t)block - (uintptr_t)r->base);
+    int result = buddy_free(r->b, block);
+
+    if (result != -1)
+        fail_msg("buddy_free(b, base%+td), %s, gave %d: expected -1", offset_bytes, what, result);
+    if (errno != EINVAL)
+        fail_msg("buddy_free(b, base%+td), %s, gave -1 with errno %d (%s): expected EINVAL",
+                 offset_bytes, what, errno, strerror(errno));
+}
+
+/* ---- the block map ----------------------------------------------------------- */
+
+static inline bool is_power_of_two(size_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+/* What is wrong with the shape of a map, whatever is used; NULL if nothing. */
+static inline const char *map_fault(const struct region *r, const struct block_map *map)
+{
+    size_t end_bytes = 0;
+
+    for (size_t i = 0; i < map->nblocks; i++) {
+        const struct buddy_block *block = &map->blocks[i];
+        size_t nunits = block->size_bytes / r->unit_bytes;
+
+        if (block->offset_bytes != end_bytes)
+            return "a block does not start where the one before it ends";
+        if (block->size_bytes % r->unit_bytes != 0 || !is_power_of_two(nunits))
+            return "a size is not min_block_bytes times a power of two";
+        if (block->size_bytes > r->nunits * r->unit_bytes)
+            return "a block is larger than the region";
+        if (block->offset_bytes % block->size_bytes != 0)
+            return "an offset is not a multiple of the block's size";
+        if (block->used != 0 && block->used != 1)
+            return "used is neither 0 nor 1";
+        end_bytes += block->size_bytes;
+    }
+    return end_bytes == r->nunits * r->unit_bytes ? NULL : "the blocks do not fill the region";
+}
+
+/* "| 16 used | 16 | 32 |": the map as it lies in memory, at most 40 blocks; valid until the
+ * next call. */
+static inline const char *map_picture(const struct region *r, const struct block_map *map)
+{
+    static char text[2048];
+    size_t used = (size_t)snprintf(text, sizeof text, "|");
+
+    for (size_t i = 0; i < map->nblocks && i < 40; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, " %zu%s |",
+                                 map->blocks[i].size_bytes / r->unit_bytes,
+                                 map->blocks[i].used ? " used" : "");
+    if (map->nblocks > 40)
+        snprintf(text + used, sizeof text - used, " ... (%zu blocks)", map->nblocks);
+    return text;
+}
+
+static inline struct block_map map_read(const struct region *r)
+{
+    struct block_map map;
+
+    memset(r->out, 0xa5, (r->nunits + 1) * sizeof *r->out);
+    map.nblocks = buddy_blocks(r->b, r->out, r->nunits + 1);
+    if (map.nblocks == 0 || map.nblocks > r->nunits)
+        fail_msg("buddy_blocks() gave %zu: a region of %zu units has 1 to %zu blocks", map.nblocks,
+                 r->nunits, r->nunits);
+    memcpy(map.blocks, r->out, map.nblocks * sizeof *r->out);
+    if (map_fault(r, &map) != NULL)
+        fail_msg("the block map %s (in units of %zu bytes): %s", map_picture(r, &map),
+                 r->unit_bytes, map_fault(r, &map));
+    return map;
+}
+
+static inline int compare_sizes(const void *x, const void *y)
+{
+    size_t a = *(const size_t *)x, b = *(const size_t *)y;
+
+    return (a > b) - (a < b);
+}
+
+/* " 8 16" for the used ones or the free ones, sorted. */
+static inline size_t append_sizes(const struct region *r, const struct block_map *map, int used,
+                                  char *text, size_t size)
+{
+    size_t sizes[MAX_UNITS], n = 0, length = 0;
+
+    for (size_t i = 0; i < map->nblocks; i++)
+        if (map->blocks[i].used == used)
+            sizes[n++] = map->blocks[i].size_bytes / r->unit_bytes;
+    qsort(sizes, n, sizeof *sizes, compare_sizes);
+    for (size_t i = 0; i < n && length < size; i++)
+        length += (size_t)snprintf(text + length, size - length, " %zu", sizes[i]);
+    return length;
+}
+
+/* Fails unless the blocks are these: assert_blocks(&r, "after A", "used 16; free 16 32"). */
+static inline void assert_blocks(const struct region *r, const char *when, const char *expected)
+{
+    char text[8192] = "used";
+    size_t length = strlen(text);
+    struct block_map map = map_read(r);
+
+    length += append_sizes(r, &map, 1, text + length, sizeof text - length);
+    length += (size_t)snprintf(text + length, sizeof text - length, "; free");
+    append_sizes(r, &map, 0, text + length, sizeof text - length);
+    if (strcmp(text, expected) != 0)
+        fail_msg("%s: expected %s, but there is %s\n  in memory: %s (units of %zu bytes)", when,
+                 expected, text, map_picture(r, &map), r->unit_bytes);
+}
+
+/* Fails unless two looks at a region showed the same. */
+static inline void assert_same_map(const struct region *r, const struct block_map *before,
+                                   const char *what)
+{
+    struct block_map after = map_read(r);
+    char old[2048];
+
+    snprintf(old, sizeof old, "%s", map_picture(r, before));
+    if (after.nblocks != before->nblocks)
+        fail_msg("%s changed the blocks from %s to %s", what, old, map_picture(r, &after));
+    for (size_t i = 0; i < after.nblocks; i++)
+        if (after.blocks[i].size_bytes != before->blocks[i].size_bytes ||
+            after.blocks[i].used != before->blocks[i].used)
+            fail_msg("%s changed the blocks from %s to %s", what, old, map_picture(r, &after));
+}
+
+/* Fails unless the map has exactly this block, in use. */
+static inline void assert_block_has(const struct region *r, const char *block, size_t asked_bytes,
+                                    size_t size_bytes)
+{
+    struct block_map map = map_read(r);
+
+    for (size_t i = 0; i < map.nblocks; i++)
+        if (map.blocks[i].offset_bytes == (size_t)(block - r->base) && map.blocks[i].used) {
+            if (map.blocks[i].size_bytes != size_bytes)
+                fail_msg("buddy_alloc(b, %zu) took a block of %zu bytes: expected %zu", asked_bytes,
+                         map.blocks[i].size_bytes, size_bytes);
+            return;
+        }
+    fail_msg("buddy_alloc(b, %zu) gave base+%zu, but buddy_blocks() shows no block in use there: %s",
+             asked_bytes, (size_t)(block - r->base), map_picture(r, &map));
+}
+
+/* ---- blocks in the order of their addresses ----------------------------------- */
+
+static inline int compare_addresses(const void *x, const void *y)
+{
+    uintptr_t a = (uintptr_t)*(char *const *)x, b = (uintptr_t)*(char *const *)y;
+
+    return (a > b) - (a < b);
+}
+
+static inline void sort_addresses(char **blocks, size_t n)
+{
+    qsort(blocks, n, sizeof *blocks, compare_addresses);
+}
+
+/* Takes n blocks of that size, and sorts them by address. */
+static inline void take_sorted(const struct region *r, char **blocks, size_t n, size_t nunits)
+{
+    for (size_t i = 0; i < n; i++)
+        blocks[i] = take_units(r, nunits);
+    sort_addresses(blocks, n);
+}
+
+#endif

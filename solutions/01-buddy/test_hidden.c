@@ -1,0 +1,763 @@
+/* test_hidden.c - the other graded tests of 01-buddy.  They rely on buddy.h
+ * alone: which half of a block is kept, and which of several equal blocks is
+ * taken, is the solution's choice.
+ */
+#include "test_support.h"
+
+/* ---- initialisation ----------------------------------------------------------- */
+
+TEST(init_refuses_bad_arguments)
+{
+    static const struct {
+        size_t len_bytes, min_block_bytes;
+    } bad[] = {{1024, 0}, {1024, 8}, {1024, 24}, {1024, 48}, {0, 16}, {15, 16}, {63, 64}};
+    char *meta = arena_alloc("meta", 65536);
+    char *base = arena_alloc_at("base", 1024, 4096, 0);
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        size_t len = bad[i].len_bytes, min = bad[i].min_block_bytes;
+        size_t size = buddy_sizeof(len, min);
+
+        if (size != 0 || errno != EINVAL)
+            fail_msg("buddy_sizeof(%zu, %zu) gave %zu, errno %d: expected 0 and EINVAL", len, min,
+                     size, errno);
+        if (buddy_init(meta, base, len, min) != NULL || errno != EINVAL)
+            fail_msg("buddy_init(meta, base, %zu, %zu): expected NULL and EINVAL", len, min);
+    }
+    assert_null(buddy_init(NULL, base, 1024, 16));
+    assert_int_equal(errno, EINVAL);
+    assert_null(buddy_init(meta, NULL, 1024, 16));
+    assert_int_equal(errno, EINVAL);
+    assert_null(buddy_init(meta, base + 8, 1000, 16));
+    assert_int_equal(errno, EINVAL);
+    assert_null(buddy_init(meta, base + 32, 512, 64));
+    assert_int_equal(errno, EINVAL);
+}
+
+static void use_once(char *meta, size_t nunits)
+{
+    struct region r = {.meta = meta, .base = arena_out("base", nunits * 16),
+                       .out = arena_out("out", (nunits + 1) * sizeof *r.out),
+                       .len_bytes = nunits * 16, .unit_bytes = 16, .nunits = nunits};
+
+    r.b = buddy_init(meta, r.base, r.len_bytes, 16);
+    assert_non_null(r.b);
+    assert_blocks(&r, "after buddy_init() with dirty metadata", "used; free 64");
+    give(&r, take_units(&r, 1));
+    give(&r, take_units(&r, 16));
+    assert_blocks(&r, "after two blocks came and went", "used; free 64");
+}
+
+TEST(init_takes_metadata_that_arrives_dirty)
+{
+    static const int fillings[] = {0xff, 0xa5, 0x01, 0x40, 0x80, 0x7f};
+    size_t size = buddy_sizeof(64 * 16, 16);
+
+    assert_in_range(size, 1, 65536);
+    use_once(arena_out("meta", size), 64);
+    for (size_t i = 0; i < sizeof fillings / sizeof *fillings; i++)
+        use_once(memset(arena_alloc("meta", size), fillings[i], size), 64);
+}
+
+TEST(block_map_stops_at_max)
+{
+    struct region r = region_of_units(64);
+    struct block_map all;
+
+    take_units(&r, 1);
+    all = map_read(&r);
+    assert_int_equal(all.nblocks, 7);
+    assert_int_equal(buddy_blocks(r.b, NULL, 0), 7);
+    for (size_t max = 1; max <= 8; max++) {
+        struct buddy_block *out = arena_out("out", max * sizeof *out);
+        struct buddy_block copy[8];
+
+        assert_int_equal(buddy_blocks(r.b, out, max), 7);
+        memcpy(copy, out, max * sizeof *out);
+        for (size_t i = 0; i < max && i < 7; i++)
+            if (copy[i].offset_bytes != all.blocks[i].offset_bytes ||
+                copy[i].size_bytes != all.blocks[i].size_bytes ||
+                copy[i].used != all.blocks[i].used)
+                fail_msg("buddy_blocks(b, out, %zu): out[%zu] is offset %zu, size %zu, used %d: "
+                         "expected offset %zu, size %zu, used %d",
+                         max, i, copy[i].offset_bytes, copy[i].size_bytes, copy[i].used,
+                         all.blocks[i].offset_bytes, all.blocks[i].size_bytes, all.blocks[i].used);
+    }
+}
+
+/* Takes and gives back every smallest block: all metadata is used. */
+static void use_all_metadata(void)
+{
+    enum { LEN_BYTES = 1 << 18, NBLOCKS = LEN_BYTES / 64 };
+    struct region r = region_at(LEN_BYTES, 64, 0);
+    struct script *s = script_new(2 * NBLOCKS);
+    struct buddy_block *whole = arena_out("out", sizeof *whole);
+
+    for (size_t i = 0; i < NBLOCKS; i++)
+        RECORD(s, buddy_alloc(r.b, 64));
+    for (size_t i = 0; i < NBLOCKS; i++)
+        RECORD(s, buddy_free(r.b, script_value(s, i)));
+    script_run(s);
+    for (size_t i = 0; i < NBLOCKS; i++) {
+        if (script_result(s, i) == 0)
+            fail_msg("buddy_alloc(b, 64) gave NULL for block %zu of %d", i, NBLOCKS);
+        if ((int)script_result(s, NBLOCKS + i) != 0)
+            fail_msg("buddy_free() of block %zu of %d failed", i, NBLOCKS);
+    }
+    assert_int_equal(buddy_blocks(r.b, whole, 1), 1);
+}
+
+TEST(metadata_is_small)
+{
+    static const size_t lengths_bytes[] = {64,          1000,        65536,
+                                           65536 + 64,  1 << 20,     (1 << 20) + 64,
+                                           5u << 20,    64u << 20,   (64u << 20) + 64,
+                                           100u << 20,  1u << 30,    (size_t)48 << 30};
+
+    for (size_t i = 0; i < sizeof lengths_bytes / sizeof *lengths_bytes; i++) {
+        size_t len = lengths_bytes[i], limit = len / 1000 * 16 + len % 1000 * 16 / 1000 + 1024;
+        size_t size = buddy_sizeof(len, 64);
+
+        if (size == 0 || size > limit)
+            fail_msg("buddy_sizeof(%zu, 64) gave %zu: expected at most 1.6 %% and 1 KiB, %zu", len,
+                     size, limit);
+    }
+    use_all_metadata();
+}
+
+/* ---- allocation ----------------------------------------------------------------- */
+
+/* 16 units free at one end of the region, 8 at the other, all else in use:
+ * the 8 must be taken, wherever one starts to look. */
+static void leave_a_large_and_a_small(bool small_first)
+{
+    struct region r = region_of_units(64);
+    char *quarters[4];
+
+    take_sorted(&r, quarters, 4, 16);
+    give(&r, quarters[small_first ? 0 : 3]);
+    take_units(&r, 8);
+    give(&r, quarters[small_first ? 3 : 0]);
+    assert_blocks(&r, "one block of 8 and one of 16 are free", "used 8 16 16; free 8 16");
+    take_units(&r, 8);
+    assert_blocks(&r, "8 units are asked for", "used 8 8 16 16; free 16");
+}
+
+TEST(alloc_takes_the_smallest_block_that_fits)
+{
+    leave_a_large_and_a_small(true);
+    leave_a_large_and_a_small(false);
+}
+
+TEST(alloc_fails_when_exhausted_and_recovers)
+{
+    struct region r = region_of_units(16);
+    char *blocks[16], *again;
+
+    take_sorted(&r, blocks, 16, 1);
+    for (size_t i = 0; i < 16; i++)
+        assert_ptr_equal(blocks[i], r.base + 16 * i);
+    assert_alloc_fails(&r, 1, ENOMEM);
+    assert_alloc_fails(&r, 16, ENOMEM);
+
+    give(&r, blocks[5]);
+    again = take(&r, 16);
+    if (again != blocks[5])
+        fail_msg("buddy_alloc(b, 16) gave base+%td: only the block at base+80 is free",
+                 again - r.base);
+    assert_alloc_fails(&r, 16, ENOMEM);
+
+    for (size_t i = 0; i < 16; i++)
+        give(&r, blocks[i]);
+    take_units(&r, 16);
+    assert_alloc_fails(&r, 1, ENOMEM);
+}
+
+TEST(alloc_refuses_huge_sizes)
+{
+    static const size_t sizes[] = {1025,
+                                   2048,
+                                   ((size_t)1 << 32) + 16, /* 16 in 32 bits */
+                                   (size_t)1 << 32,
+                                   (size_t)1 << 62,
+                                   (size_t)1 << 63,
+                                   ((size_t)1 << 63) + 1, /* 2^64 when rounded up: 0 */
+                                   SIZE_MAX - 15,
+                                   SIZE_MAX - 14,
+                                   SIZE_MAX};
+    struct region r = region_of_units(64);
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        assert_alloc_fails(&r, sizes[i], ENOMEM);
+    take_units(&r, 64);
+}
+
+TEST(failed_alloc_changes_nothing)
+{
+    struct region r = region_of_units(64);
+    struct block_map before;
+    char *quarters[4];
+
+    take_sorted(&r, quarters, 4, 16);
+    give(&r, quarters[1]);
+    give(&r, quarters[2]);
+    before = map_read(&r);
+    assert_alloc_fails(&r, 17 * 16, ENOMEM);
+    assert_alloc_fails(&r, 32 * 16, ENOMEM); /* as much is free, not in one block */
+    assert_alloc_fails(&r, 65 * 16, ENOMEM);
+    assert_same_map(&r, &before, "an allocation that failed");
+    take_units(&r, 16);
+    take_units(&r, 16);
+}
+
+/* ---- freeing -------------------------------------------------------------------- */
+
+/* 64 blocks of one unit, freed in four orders: what stays until the end is one
+ * unit in use, and free blocks of every size beside it. */
+TEST(free_joins_buddies_up_to_the_whole_region)
+{
+    for (size_t step = 1; step <= 37; step += 12) { /* odd: each comes once */
+        struct region r = region_of_units(64);
+        char *blocks[64];
+
+        take_sorted(&r, blocks, 64, 1);
+        for (size_t i = 0; i < 63; i++)
+            give(&r, blocks[i * step % 64]);
+        assert_blocks(&r, "all but one of 64 blocks left", "used 1; free 1 2 4 8 16 32");
+        give(&r, blocks[63 * step % 64]);
+        assert_blocks(&r, "all of 64 blocks left", "used; free 64");
+    }
+}
+
+TEST(free_joins_nothing_but_buddies)
+{
+    struct region r = region_of_units(64);
+    char *quarters[4], *piece;
+
+    take_sorted(&r, quarters, 4, 16);
+    give(&r, quarters[1]);
+    give(&r, quarters[2]);
+    assert_blocks(&r, "the middle two of four quarters left", "used 16 16; free 16 16");
+
+    r = region_of_units(64);
+    take_sorted(&r, quarters, 4, 16);
+    give(&r, quarters[0]);
+    piece = take_units(&r, 8);
+    give(&r, quarters[1]);
+    assert_blocks(&r, "half of its buddy is still in use", "used 8 16 16; free 8 16");
+    give(&r, piece);
+    assert_blocks(&r, "the other half left", "used 16 16; free 32");
+}
+
+TEST(free_refuses_pointers_that_no_alloc_gave)
+{
+    struct region r = region_at(64 * 64, 64, 0);
+    char *p = take_units(&r, 16), *q = take_units(&r, 1);
+    struct block_map before = map_read(&r);
+
+    assert_free_fails(&r, p + 64, "in the middle of a block");
+    assert_free_fails(&r, p + 8 * 64, "in the middle of a block");
+    assert_free_fails(&r, p + 16 * 64 - 1, "the last byte of a block");
+    assert_free_fails(&r, p + 1, "in the middle of a block");
+    assert_free_fails(&r, q + 16, "in the middle of a block");
+    assert_free_fails(&r, q + 32, "in the middle of a block");
+    for (size_t i = 0; i < before.nblocks; i++)
+        if (!before.blocks[i].used)
+            assert_free_fails(&r, r.base + before.blocks[i].offset_bytes, "a free block");
+    assert_free_fails(&r, r.base - 64, "in front of the region");
+    assert_free_fails(&r, r.base + r.len_bytes, "behind the region");
+    assert_free_fails(&r, r.base + 2 * r.len_bytes, "behind the region");
+    assert_free_fails(&r, r.base + ((size_t)1 << 33), "far behind the region");
+    assert_free_fails(&r, (void *)64, "far in front of the region");
+    assert_free_fails(&r, (void *)(UINTPTR_MAX - 63), "far behind the region");
+    assert_same_map(&r, &before, "a free that was refused");
+
+    give(&r, p);
+    give(&r, q);
+    assert_blocks(&r, "both blocks left", "used; free 64");
+}
+
+/* ---- regions of all kinds ---------------------------------------------------------- */
+
+TEST(buddies_are_found_by_offset_from_base)
+{
+    static const size_t misaligned_units[] = {1, 2, 3, 8, 37};
+
+    for (size_t k = 0; k < sizeof misaligned_units / sizeof *misaligned_units; k++) {
+        struct region r = region_at(16 * 16, 16, misaligned_units[k] * 16);
+        char *blocks[16];
+
+        take_sorted(&r, blocks, 16, 1);
+        for (size_t i = 0; i < 16; i += 2) {
+            give(&r, blocks[i]);
+            give(&r, blocks[i + 1]);
+        }
+        assert_blocks(&r, "base is aligned to one unit only, all blocks left", "used; free 16");
+        if ((take_units(&r, 4) - r.base) % 64 != 0)
+            fail_msg("a block of 64 bytes has an offset from base that is no multiple of 64");
+    }
+}
+
+static void assert_odd_lengths_start_with_the_largest_blocks(void)
+{
+    static const struct {
+        size_t len_bytes;
+        const char *picture;
+    } cases[] = {{7 * 16, "| 4 | 2 | 1 |"},
+                 {7 * 16 + 15, "| 4 | 2 | 1 |"},
+                 {16, "| 1 |"},
+                 {100 * 16, "| 64 | 32 | 4 |"},
+                 {63 * 16, "| 32 | 16 | 8 | 4 | 2 | 1 |"},
+                 {65 * 16, "| 64 | 1 |"}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct region r = region_at(cases[i].len_bytes, 16, 0);
+        struct block_map map = map_read(&r);
+
+        if (strcmp(map_picture(&r, &map), cases[i].picture) != 0)
+            fail_msg("%zu bytes in units of 16: expected %s, but there is %s", cases[i].len_bytes,
+                     cases[i].picture, map_picture(&r, &map));
+    }
+}
+
+TEST(odd_lengths_are_usable_to_the_last_unit)
+{
+    assert_odd_lengths_start_with_the_largest_blocks();
+    for (size_t nunits = 1; nunits <= 23; nunits++) {
+        struct region r = region_of_units(nunits);
+        struct block_map before = map_read(&r);
+        char *blocks[23];
+
+        take_sorted(&r, blocks, nunits, 1);
+        for (size_t i = 0; i < nunits; i++)
+            if (blocks[i] != r.base + 16 * i)
+                fail_msg("%zu blocks of one unit in a region of %zu: there is none at unit %zu",
+                         nunits, nunits, i);
+        assert_alloc_fails(&r, 16, ENOMEM);
+        for (size_t i = 0; i < nunits; i++)
+            give(&r, blocks[i]);
+        assert_same_map(&r, &before, "taking and freeing every unit");
+    }
+}
+
+/* What the test writes into a block in use is still there when it is freed,
+ * whatever happened around it. */
+TEST(live_blocks_keep_their_contents)
+{
+    enum { NUNITS = 64, NSLOTS = 16, NSTEPS = 600 };
+    struct region r = region_of_units(NUNITS);
+    struct {
+        char *block;
+        size_t bytes;
+        int filling;
+    } slots[NSLOTS] = {{NULL, 0, 0}};
+    uint64_t random = 4711;
+
+    for (int step = 0; step < NSTEPS; step++) {
+        size_t k = random_next(&random) % NSLOTS;
+
+        if (slots[k].block != NULL) {
+            for (size_t i = 0; i < slots[k].bytes; i++)
+                if ((unsigned char)slots[k].block[i] != slots[k].filling)
+                    fail_msg("byte %zu of a block of %zu bytes in use was %#x and is %#x", i,
+                             slots[k].bytes, (unsigned)slots[k].filling,
+                             (unsigned char)slots[k].block[i]);
+            give(&r, slots[k].block);
+            slots[k].block = NULL;
+            continue;
+        }
+        slots[k].bytes = 1 + random_next(&random) % ((size_t)16 << random_next(&random) % 5);
+        slots[k].filling = step % 255 + 1;
+        slots[k].block = buddy_alloc(r.b, slots[k].bytes);
+        if (slots[k].block != NULL) {
+            size_t offset_bytes = (uintptr_t)slots[k].block - (uintptr_t)r.base;
+
+            if (offset_bytes > r.len_bytes - slots[k].bytes)
+                fail_msg("buddy_alloc(b, %zu) gave a block outside the region", slots[k].bytes);
+            memset(slots[k].block, slots[k].filling, slots[k].bytes);
+        }
+    }
+}
+
+/* Two allocators at work by turns, and one put back to what it was: nothing
+ * may hide in static variables or in memory from malloc. */
+TEST(all_state_is_in_metadata_and_free_blocks)
+{
+    struct region r = region_of_units(64), other = region_of_units(32);
+    char *meta = malloc(r.meta_bytes), *base = malloc(r.len_bytes);
+    char *p = take_units(&r, 4), *q = take_units(&other, 8);
+    struct block_map before = map_read(&r);
+
+    if (meta == NULL || base == NULL)
+        testkit_broken("no memory");
+    memcpy(meta, r.meta, r.meta_bytes);
+    memcpy(base, r.base, r.len_bytes);
+    assert_blocks(&r, "one of two regions", "used 4; free 4 8 16 32");
+    assert_blocks(&other, "the other of two regions", "used 8; free 8 16");
+
+    give(&r, p);
+    take_units(&r, 32);
+    take_units(&r, 1);
+    give(&other, q);
+    memcpy(r.meta, meta, r.meta_bytes);
+    memcpy(r.base, base, r.len_bytes);
+    free(meta);
+    free(base);
+    assert_same_map(&r, &before, "putting back a copy of metadata and region");
+    give(&r, p);
+    assert_blocks(&r, "the copy goes on", "used; free 64");
+    assert_blocks(&other, "the other of two regions", "used; free 32");
+}
+
+/* ---- random calls against a model ---------------------------------------------------- */
+
+/* The model is a byte for each unit: 0 free, else 1, and the size of the block
+ * in use that starts there.  It follows the solution's placement and says what
+ * each call may give.  Free blocks are not kept but found: the largest aligned
+ * free ones. */
+enum { SEQUENCES = 100, OPS = 1000, NSLOTS = 24, MODEL_UNITS = 100, MODEL_META_BYTES = 1 << 20 };
+
+struct op {
+    bool free;
+    unsigned slot;     /* buddy_free() of what the last allocation into it gave */
+    size_t size_bytes; /* buddy_alloc() into it */
+};
+
+struct setup {
+    size_t len_bytes, min_block_bytes, misalign_bytes, nunits;
+};
+
+struct model {
+    const struct setup *setup;
+    uint8_t used[MODEL_UNITS];
+    size_t starts[MODEL_UNITS]; /* units of the block in use that starts here, or 0 */
+};
+
+/* What every run of a test works with. */
+struct playground {
+    char *meta, *memory;
+    struct buddy_block *maps; /* for each op, MODEL_UNITS + 1 */
+    struct script *script;
+};
+
+/* Why a sequence shows a bug, and at which of its ops. */
+struct verdict {
+    size_t op;
+    char why[8192];
+};
+
+static bool all_free(const struct model *m, size_t from, size_t nunits)
+{
+    if (from + nunits > m->setup->nunits)
+        return false;
+    for (size_t unit = from; unit < from + nunits; unit++)
+        if (m->used[unit])
+            return false;
+    return true;
+}
+
+/* The size in units of the free block that unit, which is free, belongs to. */
+static size_t free_block_around(const struct model *m, size_t unit)
+{
+    size_t nunits = 1;
+
+    while (all_free(m, unit / (2 * nunits) * (2 * nunits), 2 * nunits))
+        nunits *= 2;
+    return nunits;
+}
+
+static size_t smallest_that_fits(const struct model *m, size_t wanted_units)
+{
+    size_t smallest = 0;
+
+    for (size_t unit = 0; unit < m->setup->nunits; unit++) {
+        size_t nunits = m->used[unit] ? 0 : free_block_around(m, unit);
+
+        if (nunits >= wanted_units && (smallest == 0 || nunits < smallest))
+            smallest = nunits;
+    }
+    return smallest;
+}
+
+static size_t model_map(const struct model *m, struct buddy_block *out)
+{
+    size_t n = 0, unit_bytes = m->setup->min_block_bytes;
+
+    for (size_t unit = 0; unit < m->setup->nunits; n++) {
+        size_t nunits = m->starts[unit] ? m->starts[unit] : free_block_around(m, unit);
+
+        out[n] = (struct buddy_block){unit * unit_bytes, nunits * unit_bytes, m->used[unit]};
+        unit += nunits;
+    }
+    return n;
+}
+
+static bool judge_alloc(struct model *m, size_t size_bytes, uintptr_t offset_bytes, bool null,
+                        int error, struct verdict *v)
+{
+    size_t unit_bytes = m->setup->min_block_bytes, wanted = 1;
+    size_t unit = offset_bytes / unit_bytes, fits, around;
+
+    if (size_bytes == 0) {
+        if (null && error == EINVAL)
+            return true;
+        snprintf(v->why, sizeof v->why, "expected NULL and EINVAL");
+        return false;
+    }
+    while (wanted * unit_bytes < size_bytes && wanted <= m->setup->nunits)
+        wanted *= 2;
+    fits = smallest_that_fits(m, wanted);
+    if (null) {
+        if (fits == 0 && error == ENOMEM)
+            return true;
+        snprintf(v->why, sizeof v->why,
+                 fits == 0 ? "expected errno ENOMEM"
+                           : "expected a block: one of %zu bytes is free",
+                 fits * unit_bytes);
+        return false;
+    }
+    if (fits == 0) {
+        snprintf(v->why, sizeof v->why, "expected NULL: no free block has %zu bytes",
+                 wanted * unit_bytes);
+        return false;
+    }
+    if (offset_bytes % (wanted * unit_bytes) != 0 || unit >= m->setup->nunits ||
+        !all_free(m, unit, wanted)) {
+        snprintf(v->why, sizeof v->why,
+                 "that is not the offset of a block of %zu bytes that is free",
+                 wanted * unit_bytes);
+        return false;
+    }
+    around = free_block_around(m, unit);
+    if (around != fits) {
+        snprintf(v->why, sizeof v->why,
+                 "a block of %zu bytes was split, but one of %zu bytes is free",
+                 around * unit_bytes, fits * unit_bytes);
+        return false;
+    }
+    memset(m->used + unit, 1, wanted);
+    m->starts[unit] = wanted;
+    return true;
+}
+
+static bool judge_free(struct model *m, bool null, uintptr_t offset_bytes, int result, int error,
+                       struct verdict *v)
+{
+    size_t unit = offset_bytes / m->setup->min_block_bytes;
+    bool valid = null || (unit < m->setup->nunits && m->starts[unit] != 0);
+
+    if (valid != (result == 0) || (!valid && (result != -1 || error != EINVAL))) {
+        snprintf(v->why, sizeof v->why, "expected %s",
+                 valid ? "0" : "-1 and EINVAL, as it was freed already");
+        return false;
+    }
+    if (valid && !null) {
+        memset(m->used + unit, 0, m->starts[unit]);
+        m->starts[unit] = 0;
+    }
+    return true;
+}
+
+static bool judge_map(const struct model *m, const struct buddy_block *shown, size_t n,
+                      struct verdict *v)
+{
+    struct region r = {.unit_bytes = m->setup->min_block_bytes, .nunits = m->setup->nunits};
+    struct block_map actual = {.nblocks = n}, expected;
+    char text[2048];
+
+    expected.nblocks = model_map(m, expected.blocks);
+    if (n >= 1 && n <= m->setup->nunits)
+        memcpy(actual.blocks, shown, n * sizeof *shown);
+    else
+        actual.nblocks = 0;
+    for (size_t i = 0; i < expected.nblocks || n != expected.nblocks; i++)
+        if (n != expected.nblocks || actual.blocks[i].offset_bytes != expected.blocks[i].offset_bytes ||
+            actual.blocks[i].size_bytes != expected.blocks[i].size_bytes ||
+            actual.blocks[i].used != expected.blocks[i].used) {
+            snprintf(text, sizeof text, "%s", map_picture(&r, &expected));
+            snprintf(v->why, sizeof v->why,
+                     "then expected the blocks (in units of %zu)\n    %s, but buddy_blocks() shows\n"
+                     "    %s",
+                     r.unit_bytes, text, map_picture(&r, &actual));
+            return false;
+        }
+    return true;
+}
+
+/* Runs a sequence on a new allocator; whether it shows a bug, and which. */
+static bool shows_a_bug(const struct playground *g, const struct setup *setup, const struct op *ops,
+                        size_t n, struct verdict *v)
+{
+    char *base = g->memory + setup->misalign_bytes;
+    size_t last[NSLOTS], calls[OPS], meta_bytes = buddy_sizeof(setup->len_bytes, setup->min_block_bytes);
+    struct model model = {.setup = setup};
+    struct buddy *b;
+
+    if (meta_bytes == 0 || meta_bytes > MODEL_META_BYTES)
+        fail_msg("buddy_sizeof(%zu, %zu) gave %zu", setup->len_bytes, setup->min_block_bytes,
+                 meta_bytes);
+    memset(g->meta, 0, meta_bytes);
+    b = buddy_init(g->meta, base, setup->len_bytes, setup->min_block_bytes);
+    if (b == NULL)
+        fail_msg("buddy_init(meta, base, %zu, %zu) gave NULL", setup->len_bytes,
+                 setup->min_block_bytes);
+
+    for (size_t k = 0; k < NSLOTS; k++)
+        last[k] = OPS;
+    script_clear(g->script);
+    memset(g->maps, 0xa5, n * (MODEL_UNITS + 1) * sizeof *g->maps);
+    for (size_t i = 0; i < n; i++) {
+        unsigned slot = ops[i].slot;
+
+        if (ops[i].free) {
+            calls[i] = RECORD(g->script, buddy_free(b, last[slot] == OPS ? NULL
+                                                       : script_value(g->script, calls[last[slot]])));
+        } else {
+            calls[i] = RECORD(g->script, buddy_alloc(b, ops[i].size_bytes));
+            last[slot] = i;
+        }
+        RECORD(g->script, buddy_blocks(b, g->maps + i * (MODEL_UNITS + 1), MODEL_UNITS + 1));
+    }
+    script_run(g->script);
+
+    uintptr_t values[NSLOTS] = {0};
+    for (v->op = 0; v->op < n; v->op++) {
+        const struct op *op = &ops[v->op];
+        uint64_t result = script_result(g->script, calls[v->op]);
+        int error = script_errno(g->script, calls[v->op]);
+        bool right;
+
+        if (op->free) {
+            right = judge_free(&model, values[op->slot] == 0, values[op->slot] - (uintptr_t)base,
+                               (int)result, error, v);
+        } else {
+            values[op->slot] = result;
+            right = judge_alloc(&model, op->size_bytes, result - (uintptr_t)base, result == 0,
+                                error, v);
+        }
+        if (!right || !judge_map(&model, g->maps + v->op * (MODEL_UNITS + 1),
+                                 script_result(g->script, calls[v->op] + 1), v))
+            return true;
+    }
+    return false;
+}
+
+/* Leaves out what can be left out, in pieces that get smaller, then makes
+ * sizes and region as small as the bug allows. */
+static void shrink(const struct playground *g, struct setup *setup, struct op *ops, size_t *n,
+                   struct verdict *v)
+{
+    struct op shorter[OPS];
+    struct setup simpler;
+
+    *n = v->op + 1;
+    for (size_t piece = (*n + 1) / 2; piece > 0; piece = piece > 1 ? (piece + 1) / 2 : 0)
+        for (size_t from = 0; from < *n;) {
+            size_t left_out = piece < *n - from ? piece : *n - from;
+
+            memcpy(shorter, ops, from * sizeof *ops);
+            memcpy(shorter + from, ops + from + left_out, (*n - from - left_out) * sizeof *ops);
+            if (shows_a_bug(g, setup, shorter, *n - left_out, v)) {
+                *n = v->op + 1;
+                memcpy(ops, shorter, *n * sizeof *ops);
+            } else {
+                from += piece;
+            }
+        }
+    for (size_t i = 0; i < *n; i++)
+        for (size_t size = ops[i].size_bytes; size > 1; size = size / 2) {
+            memcpy(shorter, ops, *n * sizeof *ops);
+            shorter[i].size_bytes = size / 2;
+            if (!shows_a_bug(g, setup, shorter, *n, v))
+                break;
+            *n = v->op + 1;
+            memcpy(ops, shorter, *n * sizeof *ops);
+        }
+    simpler = *setup;
+    simpler.misalign_bytes = 0;
+    if (shows_a_bug(g, &simpler, ops, *n, v))
+        *setup = simpler;
+    for (size_t nunits = 1; nunits < setup->nunits; nunits++) {
+        simpler = *setup;
+        simpler.nunits = nunits;
+        simpler.len_bytes = nunits * simpler.min_block_bytes;
+        if (shows_a_bug(g, &simpler, ops, *n, v))
+            *setup = simpler;
+    }
+    if (!shows_a_bug(g, setup, ops, *n, v))
+        fail_msg("the same calls gave right results in one run and wrong ones in another");
+    *n = v->op + 1;
+}
+
+static struct setup random_setup(uint64_t *random)
+{
+    struct setup s = {.nunits = 1 + random_next(random) % MODEL_UNITS,
+                      .min_block_bytes = (size_t)16 << random_next(random) % 3};
+
+    if (random_next(random) % 2)
+        s.nunits = 64;
+    s.len_bytes = s.nunits * s.min_block_bytes + random_next(random) % s.min_block_bytes;
+    s.misalign_bytes = random_next(random) % 64 * s.min_block_bytes;
+    return s;
+}
+
+/* Frees mostly what is in use, and now and then what is not any more. */
+static void random_ops(uint64_t *random, const struct setup *setup, struct op *ops)
+{
+    bool taken[NSLOTS] = {false};
+
+    for (size_t i = 0; i < OPS; i++) {
+        unsigned slot = (unsigned)(random_next(random) % NSLOTS);
+        size_t largest = setup->min_block_bytes << random_next(random) % 7;
+
+        ops[i] = (struct op){.free = taken[slot] || random_next(random) % 16 == 0, .slot = slot};
+        if (!ops[i].free)
+            ops[i].size_bytes = random_next(random) % (largest + 1);
+        taken[slot] = !ops[i].free;
+    }
+}
+
+/* The calls of a short sequence, as a student would write them. */
+static const char *as_program(const struct op *ops, size_t n)
+{
+    static char text[4096];
+    size_t length = 0;
+
+    for (size_t i = 0; i < n && length < sizeof text - 200; i++)
+        length += (size_t)(ops[i].free
+                               ? snprintf(text + length, sizeof text - length,
+                                          "    buddy_free(b, p%u);\n", ops[i].slot)
+                               : snprintf(text + length, sizeof text - length,
+                                          "    p%u = buddy_alloc(b, %zu);\n", ops[i].slot,
+                                          ops[i].size_bytes));
+    if (length >= sizeof text - 200)
+        snprintf(text + length, sizeof text - length, "    ... %zu calls in all\n", n);
+    return text;
+}
+
+TEST(random_calls_agree_with_a_model)
+{
+    struct playground g = {
+        .meta = arena_alloc("meta", MODEL_META_BYTES),
+        .memory = arena_alloc_at("base", 64 * 64 + MODEL_UNITS * 64 + 64, 4096, 0),
+        .maps = arena_alloc("out", OPS * (MODEL_UNITS + 1) * sizeof(struct buddy_block)),
+        .script = script_new(2 * OPS),
+    };
+    uint64_t random = testkit_seed();
+    static struct op ops[OPS];
+    struct verdict v;
+
+    for (size_t i = 0; i < SEQUENCES; i++) {
+        struct setup setup = random_setup(&random);
+        size_t n = OPS;
+
+        random_ops(&random, &setup, ops);
+        if (!shows_a_bug(&g, &setup, ops, n, &v))
+            continue;
+        shrink(&g, &setup, ops, &n, &v);
+        fail_msg("in a region of %zu bytes, min_block_bytes %zu, base %zu bytes past a multiple of "
+                 "4096:\n%s  the last call: %s",
+                 setup.len_bytes, setup.min_block_bytes, setup.misalign_bytes, as_program(ops, n),
+                 v.why);
+    }
+}
