@@ -250,12 +250,12 @@ class Uid:
     def sweep(self, box: Box) -> None:
         """As the box's uid: kills, then removes System V objects and files."""
         uid = _uid(box)
-        self.kill(box)
+        folders = [f for f in SHARED_FOLDERS if Path(f).is_dir()]
+        find = ["find", *folders, "-xdev", "-user", str(uid), "-delete"]
+        _as_uid(uid, ["sh", "-c", 'kill -9 -1; exec "$@"', "sh", *find])
         for kind, option in (("shm", "-m"), ("msg", "-q"), ("sem", "-s")):
             for identifier in _sysv_objects(kind, uid):
                 _as_uid(uid, ["ipcrm", option, identifier])
-        folders = [f for f in SHARED_FOLDERS if Path(f).is_dir()]
-        _as_uid(uid, ["find", *folders, "-xdev", "-user", str(uid), "-delete"])
 
 
 class Own:

@@ -24,7 +24,8 @@ def _lines(result: Result) -> Iterator[str]:
     yield f"Lab {result.lab}, submission `{_code(result.submission.name)}`."
     yield ""
     for note in result.submission.notes:
-        yield f"- {_text(note)}"
+        yield f"Note: {_text(note)}"
+        yield ""
     if not result.build.ok:
         yield "## It does not compile"
         yield ""
@@ -34,9 +35,9 @@ def _lines(result: Result) -> Iterator[str]:
         return
     broken = [t for t in result.tests if t.status == "error"]
     if broken:
-        yield "## The grader had a problem"
+        yield "## Not graded to the end"
         yield ""
-        yield "This is not your fault, and costs you nothing. Ask your instructor to look at it."
+        yield "This is not your fault, and costs you nothing: it has to be graded again."
         yield ""
         for test in broken:
             yield f"- `{test.name}`: {_text(test.message)}"
