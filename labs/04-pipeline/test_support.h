@@ -283,25 +283,6 @@ static struct fds UNUSED_ fds_of(pid_t pid)
 
 #define assert_fds_as_before(p, before) assert_fds_are(puppet_pid(p), (before).at, (before).n)
 
-/* Fails unless a stage has exactly the descriptors of `numbers`, which ends
- * with -1 and is ascending. */
-static void UNUSED_ assert_stage_holds(size_t stage, pid_t pid, const int numbers[])
-{
-    struct fds fds = fds_of(pid);
-    size_t i = 0;
-
-    for (; i < fds.n && numbers[i] != -1; i++) {
-        if (fds.at[i].fd > numbers[i])
-            fail_msg("stage %zu does not have descriptor %d", stage, numbers[i]);
-        if (fds.at[i].fd < numbers[i])
-            break;
-    }
-    if (i < fds.n)
-        fail_msg("stage %zu also has descriptor %d, %s", stage, fds.at[i].fd, fds.at[i].target);
-    if (numbers[i] != -1)
-        fail_msg("stage %zu does not have descriptor %d", stage, numbers[i]);
-}
-
 /* ---- programs ------------------------------------------------------------ */
 
 struct outcome {

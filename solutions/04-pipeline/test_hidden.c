@@ -163,6 +163,22 @@ TEST(nothing_stays_with_the_caller)
     assert_no_children(p);
 }
 
+/* Names a descriptor that a stage should not have. */
+static void fail_for_stranger(size_t stage, const struct fd_info *stranger,
+                              const struct told told[], size_t nstages)
+{
+    for (size_t i = 0; i + 1 < nstages; i++) {
+        struct fds fds = fds_of(told[i].pid);
+
+        for (size_t k = 0; k < fds.n; k++)
+            if (fds.at[k].fd == STDOUT_FILENO && strcmp(fds.at[k].target, stranger->target) == 0)
+                fail_msg("stage %zu also has, as descriptor %d, an end of the pipe between "
+                         "stages %zu and %zu",
+                         stage, stranger->fd, i, i + 1);
+    }
+    fail_msg("stage %zu also has descriptor %d, %s", stage, stranger->fd, stranger->target);
+}
+
 TEST(no_stage_holds_an_end_of_another_pipe)
 {
     int in = empty_file();
@@ -183,8 +199,14 @@ TEST(no_stage_holds_an_end_of_another_pipe)
 
     begin(p, run_line(line, STDIN_FILENO, STDOUT_FILENO));
     control_await(control, p, told, 5);
-    for (size_t i = 0; i < 5; i++)
-        assert_stage_holds(i, told[i].pid, (int[]){0, 1, 2, PROBE_CONTROL_FD, GATE, -1});
+    for (size_t i = 0; i < 5; i++) {
+        struct fds fds = fds_of(told[i].pid);
+
+        for (size_t k = 0; k < fds.n; k++)
+            if (fds.at[k].fd > 2 && fds.at[k].fd != PROBE_CONTROL_FD && fds.at[k].fd != GATE)
+                fail_for_stranger(i, &fds.at[k], told, 5);
+        assert_int_equal(fds.n, 5); /* 0, 1, 2, control and gate */
+    }
     gate_open(gate);
     assert_int_equal(finish(p), 0);
 }
@@ -274,6 +296,15 @@ TEST(closed_standard_descriptors_do_no_harm)
         for (size_t i = 0; i < line.nstages; i++)
             assert_stage_exited(line, i, 0);
         assert_file_holds(out, "through\n");
+        assert_fds_as_before(p, before);
+
+        /* a complaint about the command is no data */
+        struct line missing = LINE(CMD("there-is-no-such-command"), CMD("cat"));
+
+        rewind_files(in, out);
+        assert_int_equal(run_line(missing, IN, OUT), 0);
+        assert_stage_exited(missing, 0, 127);
+        assert_file_holds(out, "");
         assert_fds_as_before(p, before);
         close(control.fd);
         puppet_end(p);
@@ -533,11 +564,15 @@ static size_t zombies_of(struct puppet *p)
     return zombies;
 }
 
-/* Whether a process sleeps. */
-static bool asleep(pid_t pid)
+/* Whether a process has come to where it waits: it sleeps, or has burnt CPU
+ * time enough to have been there. */
+static bool waits(pid_t pid)
 {
+    enum { ENOUGH_TICKS = 20 };
     char path[64];
     char text[512] = "";
+    char state;
+    unsigned long user_ticks, system_ticks;
 
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
 
@@ -550,7 +585,11 @@ static bool asleep(pid_t pid)
 
     char *end_of_name = strrchr(text, ')');
 
-    return end_of_name != NULL && strncmp(end_of_name, ") S", 3) == 0;
+    if (end_of_name == NULL ||
+        sscanf(end_of_name, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &state,
+               &user_ticks, &system_ticks) != 3)
+        return false;
+    return state == 'S' || user_ticks + system_ticks > ENOUGH_TICKS;
 }
 
 /* The program is started by a process that has two children already, one of
@@ -580,7 +619,7 @@ TEST(children_of_others_are_left_alone)
                                          "1", "gate", "31", "exit", "6", NULL});
     WAIT_UNTIL(control_hear(control, &told));
     WAIT_UNTIL(control_hear(control, &told));
-    WAIT_UNTIL(zombies_of(p) != 1 || asleep(puppet_pid(p)));
+    WAIT_UNTIL(zombies_of(p) != 1 || waits(puppet_pid(p)));
     if (zombies_of(p) != 1)
         fail_msg("a child that is no stage, but the caller's own, was waited for");
     gate_open(stages);
