@@ -172,14 +172,14 @@ static void look_for_hang(struct puppet *p, struct watch *watch)
         return;
     if (!watch->begun)
         watch->first = now;
-    if (!watch->begun || !now.asleep || now.switches != watch->last.switches)
+    if (!watch->begun || now.runnable || now.switches != watch->last.switches)
         watch->active_ns = clock_ns();
     watch->begun = true;
     watch->last = now;
     if (now.cpu_ns - watch->first.cpu_ns > CALL_CPU_SECONDS * SECOND_NS)
         fail_for_hang(p, "it used 5 s of CPU time (an endless loop?)");
     if (clock_ns() - watch->active_ns > ASLEEP_SECONDS * SECOND_NS)
-        fail_for_hang(p, "it sleeps, and nothing wakes it");
+        fail_for_hang(p, "it is asleep or stopped, and nothing wakes it");
 }
 
 /* ---- frames ------------------------------------------------------------- */
@@ -205,8 +205,10 @@ void puppet_tell(struct puppet *p, struct frame *question, int fd)
 {
     if (p->busy)
         testkit_broken("%s: the puppet is still in %s", question->text, p->doing);
-    if (puppet_is_dead(p))
-        testkit_broken("%s: the puppet has ended", question->text);
+    if (p->pidfd < 0)
+        testkit_broken("%s: the test has ended this puppet", question->text);
+    if (puppet_is_dead(p)) /* between two calls, by a thread or a child of its own */
+        fail_for_end(p);
     question->nonce = p->nonce = nonce_new();
     p->busy = true;
     if (channel_send(p->socket, question, fd) < 0)
@@ -256,6 +258,15 @@ uint64_t puppet_ask(struct puppet *p, struct frame *question, int fd)
 
 /* ---- starting and ending ------------------------------------------------- */
 
+/* Once student code has run in the box, its children may have stopped others
+ * from starting there. */
+static void puppet_did_not_start(const char *why)
+{
+    if (!session.calls_begun)
+        testkit_broken("cannot start a puppet: %s", why);
+    fail_msg("the submission left the box unable to start a process: %s", why);
+}
+
 /* The hello comes before the submission is loaded: who sends it is trusted. */
 static void greet(struct puppet *p)
 {
@@ -266,11 +277,11 @@ static void greet(struct puppet *p)
     setsockopt(p->socket, SOL_SOCKET, SO_RCVTIMEO, &seconds, sizeof seconds);
     if (channel_receive_from(p->socket, &hello, &fd, &p->pid) != sizeof hello ||
         hello.kind != FRAME_HELLO || p->pid <= 0)
-        testkit_broken("a puppet started and did not say hello: %s", strerror(errno));
+        puppet_did_not_start("it did not say hello");
     setsockopt(p->socket, SOL_SOCKET, SO_RCVTIMEO, &look, sizeof look);
     p->pidfd = pidfd_open_(p->pid);
     if (p->pidfd < 0)
-        testkit_broken("pidfd_open: %s", strerror(errno));
+        puppet_did_not_start(strerror(errno));
 }
 
 struct puppet *puppet_start(void)
@@ -283,12 +294,8 @@ struct puppet *puppet_start(void)
     if (session.test.npuppets == MAX_PUPPETS)
         testkit_broken("more than %d puppets in one test", MAX_PUPPETS);
     *p = (struct puppet){.pidfd = -1, .socket = -1};
-    if (!stage_ask(&question, session.test.arena_fd, &answer, &p->socket)) {
-        if (!session.calls_begun)
-            testkit_broken("cannot start a puppet: %s", strerror(answer.error));
-        fail_msg("the submission left the box unable to start a process: %s",
-                 strerror(answer.error));
-    }
+    if (!stage_ask(&question, session.test.arena_fd, &answer, &p->socket))
+        puppet_did_not_start(strerror(answer.error));
     p->box_pid = answer.words[0];
     p->slot = &CONTROL->slots[session.test.npuppets];
     session.test.npuppets++;
