@@ -205,17 +205,18 @@ char *object_name(const char *stem)
 {
     char name[96];
 
-    snprintf(name, sizeof name, "/%.40s-%d-%08x", stem, getpid(), (unsigned)nonce_new());
+    snprintf(name, sizeof name, "/%.40s-%d.%u-%08x", stem, getpid(), session.ntests,
+             (unsigned)nonce_new());
     return arena_string(name);
 }
 
-/* On a machine without a box of its own only names from object_name() are
- * ours, and processes, which come to our stage. */
+/* On a machine without a box of its own only names from object_name() in this
+ * test are ours, and processes, which come to our stage. */
 static bool is_ours(const char *line)
 {
     char mark[32];
 
-    snprintf(mark, sizeof mark, "-%d-", getpid());
+    snprintf(mark, sizeof mark, "-%d.%u-", getpid(), session.ntests);
     return !session.shared || strstr(line, mark) || strncmp(line, "process ", 8) == 0;
 }
 

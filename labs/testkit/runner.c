@@ -76,6 +76,7 @@ static int set_up(void **state)
     session.test.name = registered[index].name;
     session.test.function = registered[index].function;
     session.seed_used = false;
+    session.ntests++;
     session.test.cpu = sched_getcpu();
     if (session.test.cpu >= 0) {
         cpu_set_t one;

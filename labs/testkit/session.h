@@ -43,6 +43,7 @@ struct session {
     bool seed_used;
     cpu_set_t cpus;         /* where this process may run */
     bool calls_begun;       /* student code has run in this box */
+    unsigned ntests;        /* begun so far */
 
     struct {
         const char *name;
