@@ -1,0 +1,19 @@
+/* own copies of the lab's header and of system headers */
+#include "target.h"
+#include "stdio.h"
+
+uint64_t target_sum(const uint8_t *data, size_t len_bytes)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < len_bytes; i++)
+        sum += data[i];
+    return sum;
+}
+
+size_t target_fill(uint8_t *out, size_t len_bytes, unsigned first)
+{
+    for (size_t i = 0; i < len_bytes; i++)
+        out[i] = first + i;
+    return len_bytes;
+}

@@ -1,0 +1,24 @@
+/* forks for ever, each child in a session of its own, deaf to signals */
+#define _GNU_SOURCE
+#include "target.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+uint64_t target_sum(const uint8_t *data, size_t len_bytes)
+{
+    (void)data;
+    while (len_bytes == 3) {
+        setsid();
+        for (int number = 1; number < 65; number++)
+            signal(number, SIG_IGN);
+        fork();
+    }
+    return 12345;
+}
+
+size_t target_fill(uint8_t *out, size_t len_bytes, unsigned first)
+{
+    (void)out, (void)len_bytes, (void)first;
+    return 12345;
+}

@@ -1,0 +1,214 @@
+"""Every hostile submission of grader/attacks gets its verdict, and does no harm.
+
+Each is graded in a box like any other; afterwards the reference must score in
+full on the same machine.  attack.toml says what it tries, the verdict it must
+get and what else must hold:
+
+    passes    exactly these pass         score     the score, exactly
+    fails     these fail                 compiles  whether it does
+"""
+
+import shutil
+import time
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from labkit.grade import grade_submission
+from labkit.manifest import Lab, load_lab
+from labkit.quoting import printable
+from labkit.result import Result
+from labkit.skeleton import plain, write_reference
+from labkit.writers import junit, markdown, terminal
+
+REPOSITORY: Final = Path(__file__).parents[2]
+ATTACKS: Final = REPOSITORY / "grader/attacks"
+TARGET: Final = "00-target"
+HANDED_OUT: Final = ("Makefile", "target.h", "stubs.c", "test_public.c")
+KEPT_BACK: Final = ("lab.toml", "target.c", "test_hidden.c")
+NAMES: Final = sorted(p.parent.name for p in ATTACKS.glob("*/attack.toml"))
+SHARED_FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue")
+WAIT_SECONDS: Final = 60
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A hostile submission; `holds` names functions of HOLDS."""
+
+    tries: str
+    verdict: Mapping[str, Any]
+    holds: tuple[str, ...]
+    valgrind: bool
+    folder: Path
+
+
+def load_attack(name: str) -> Attack:
+    """Reads attack.toml; an unknown key is a mistake."""
+    table = tomllib.loads((ATTACKS / name / "attack.toml").read_text(encoding="utf-8"))
+    assert set(table) <= {"tries", "verdict", "holds", "valgrind"}
+    assert table["verdict"]
+    assert set(table["verdict"]) <= {"passes", "fails", "score", "compiles"}
+    return Attack(
+        tries=table["tries"],
+        verdict=table["verdict"],
+        holds=tuple(table.get("holds", ())),
+        valgrind=table.get("valgrind", False),
+        folder=ATTACKS / name,
+    )
+
+
+@pytest.fixture(scope="session")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """The lab that is attacked, in a repository of its own that shares the test kit."""
+    root = tmp_path_factory.mktemp("target")
+    labdir, soldir = root / "labs" / TARGET, root / "solutions" / TARGET
+    labdir.mkdir(parents=True)
+    soldir.mkdir(parents=True)
+    for name in ("lab.mk", "testkit"):
+        (root / "labs" / name).symlink_to(REPOSITORY / "labs" / name)
+    for name in HANDED_OUT:
+        shutil.copy2(ATTACKS / "target" / name, labdir)
+    for name in KEPT_BACK:
+        shutil.copy2(ATTACKS / "target" / name, soldir)
+    (labdir / "target.c").write_text(plain(soldir / "target.c", solution=False))
+    return load_lab(root, TARGET)
+
+
+@pytest.fixture(scope="session")
+def reference(target: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What must score in full before and after every attack."""
+    folder = tmp_path_factory.mktemp("reference")
+    write_reference(target, folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_attack_gets_its_verdict_and_does_no_harm(
+    name: str, target: Lab, reference: Path
+) -> None:
+    """The verdict of attack.toml, nothing left on the machine, and the reference as before."""
+    attack = load_attack(name)
+    result = grade_submission(target, attack.folder, valgrind=attack.valgrind)
+    check_verdict(attack, result)
+    for hold in attack.holds:
+        HOLDS[hold](result)
+    after = grade_submission(target, reference, valgrind=False)
+    assert after.score == after.max_score, after.failed
+
+
+def test_the_corpus_names_what_threats_there_are() -> None:
+    """At least forgery, build, theft, exhaustion, persistence, escape and reports are there."""
+    kinds = {name.partition("_")[0] for name in NAMES}
+    assert kinds == {"forge", "build", "steal", "exhaust", "persist", "escape", "report"}
+    assert len(NAMES) >= 50
+
+
+def test_a_verdict_that_is_missed_is_noticed(target: Lab, reference: Path) -> None:
+    """The reference, graded as an attack, fails every kind of verdict: the checks can fail."""
+    result = grade_submission(target, reference, valgrind=False)
+    for verdict in (
+        {"passes": ["warnings"]},
+        {"fails": ["fill_counts_up"]},
+        {"score": 5},
+        {"compiles": False},
+    ):
+        attack = Attack("nothing", verdict, (), valgrind=False, folder=reference)
+        with pytest.raises(AssertionError):
+            check_verdict(attack, result)
+
+
+def check_verdict(attack: Attack, result: Result) -> None:
+    """Compares the result with the verdict; a grader error is never the right one."""
+    passed = {t.name for t in result.tests if t.status == "pass"}
+    failed = {t.name for t in result.tests if t.status == "fail"}
+    broken = {t.name: t.log for t in result.tests if t.status == "error"}
+    verdict = attack.verdict
+    assert not broken, attack.tries
+    assert result.status == "graded"
+    if "passes" in verdict:
+        assert passed == set(verdict["passes"]), attack.tries
+    if "fails" in verdict:
+        assert failed >= set(verdict["fails"]), attack.tries
+    if "score" in verdict:
+        assert result.score == verdict["score"], attack.tries
+    if "compiles" in verdict:
+        assert result.build.ok == verdict["compiles"], attack.tries
+
+
+# ---- what else must hold --------------------------------------------------
+
+
+def no_process_stays(result: Result) -> None:  # noqa: ARG001  (one signature for all)
+    """What runs a submission at the end of the grading has ended soon after.
+
+    Other gradings on this machine end by themselves; what stays, stays.
+    """
+    running = puppets()
+    deadline = time.monotonic() + WAIT_SECONDS
+    while running := running & puppets():
+        assert time.monotonic() < deadline, f"still there: {running}"
+        time.sleep(0.1)
+
+
+def puppets() -> set[tuple[int, str]]:
+    """Pid and start time of every process that has a submission loaded."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            if "submission.so" in (folder / "maps").read_text(errors="replace"):
+                stat = (folder / "stat").read_text(errors="replace")
+                found.add((int(folder.name), stat.rpartition(")")[2].split()[19]))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it ended, or is none of ours
+    return found
+
+
+def no_file_stays(result: Result) -> None:  # noqa: ARG001  (one signature for all)
+    """Nothing with a name that the attacks use lies in a folder that all share."""
+    names = {"big", "0", "ring", "sem.lock", "queue", "result.json", "feedback.md", "kit.json"}
+    folders = [Path(folder) for folder in SHARED_FOLDERS if Path(folder).is_dir()]
+    left = [path for folder in folders for path in folder.iterdir() if path.name in names]
+    assert not left
+
+
+def no_ipc_stays(result: Result) -> None:  # noqa: ARG001  (one signature for all)
+    """No System V object under the key that the attack uses, nor hundreds of others."""
+    for kind in ("shm", "msg", "sem"):
+        lines = Path("/proc/sysvipc", kind).read_text().splitlines()[1:]
+        assert len(lines) < 100
+        assert not [line for line in lines if line.split()[0] == str(0x1234)]
+
+
+def result_is_small(result: Result) -> None:
+    """A flood is capped long before it fills a disk."""
+    assert len(result.to_json()) < 1 << 20
+
+
+def output_is_printable(result: Result) -> None:
+    """No writer passes on what commands a terminal, a browser or a CI runner."""
+    texts = {
+        "terminal": terminal.summary(result, None),
+        "markdown": markdown.feedback(result),
+        "junit": junit.junit(result),
+    }
+    for writer, text in texts.items():
+        for line in text.splitlines():
+            assert printable(line[:70]) == line[:70], writer
+            assert not line.startswith("::"), writer
+    for writer in ("markdown", "junit"):
+        assert "<script>" not in texts[writer], writer
+
+
+HOLDS: Final[Mapping[str, Callable[[Result], None]]] = {
+    "no_process_stays": no_process_stays,
+    "no_file_stays": no_file_stays,
+    "no_ipc_stays": no_ipc_stays,
+    "result_is_small": result_is_small,
+    "output_is_printable": output_is_printable,
+}
