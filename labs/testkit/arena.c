@@ -154,9 +154,9 @@ void arena_check(void)
         size_t after = spoiled(block->at + block->bytes, block->back);
 
         if (before)
-            fail_msg("wrote in front of %s: %zu bytes", block->name, before);
+            test_fail("wrote in front of %s: %zu bytes", block->name, before);
         if (after)
-            fail_msg("wrote past the end of %s (%zu bytes long): %zu bytes", block->name,
+            test_fail("wrote past the end of %s (%zu bytes long): %zu bytes", block->name,
                      block->bytes, after);
     }
 }
@@ -168,10 +168,12 @@ void arena_describe(uint64_t word, char *text, size_t size)
     for (size_t i = 0; i < session.test.nblocks; i++) {
         const struct block *block = &session.test.blocks[i];
 
-        if (at < block->at || at - block->at > block->bytes)
+        if (at >= ARENA_BYTES || at + RED_ZONE_BYTES < block->at || at > block->at + block->bytes)
             continue;
         if (at == block->at)
             snprintf(text, size, "%s", block->name);
+        else if (at < block->at)
+            snprintf(text, size, "%s-%#llx", block->name, (unsigned long long)(block->at - at));
         else
             snprintf(text, size, "%s+%#llx", block->name, (unsigned long long)(at - block->at));
         return;

@@ -8,9 +8,11 @@
  * measures are the puppet's own.
  */
 #define _GNU_SOURCE
+#include <mqueue.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,8 +101,7 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
             return PUPPET_POLLING;
         return PUPPET_BLOCKED;
     } while (deadline_look_again(&until));
-    fail_msg("%s: neither returned nor went to sleep", p->doing);
-    return PUPPET_DEAD;
+    test_fail("%s: neither returned nor went to sleep", p->doing);
 }
 
 enum puppet_state puppet_settle(struct puppet *p)
@@ -116,17 +117,14 @@ static void check_blocked(struct puppet *p, bool limits_allowed)
     case PUPPET_RETURNED: {
         uint64_t value = finish_word(p);
 
-        fail_msg("%s should wait, but returned %d (errno %d)", p->doing, (int)value, errno);
-        return;
+        test_fail("%s should wait, but returned %d (errno %d)", p->doing, (int)value, errno);
     }
     case PUPPET_SPINNING:
-        fail_msg("%s spins: it burns CPU time instead of sleeping until it is woken", p->doing);
-        return;
+        test_fail("%s spins: it burns CPU time instead of sleeping until it is woken", p->doing);
     case PUPPET_POLLING:
-        fail_msg("%s polls: it sleeps a little and looks again, instead of sleeping until it is "
+        test_fail("%s polls: it sleeps a little and looks again, instead of sleeping until it is "
                  "woken",
                  p->doing);
-        return;
     case PUPPET_HELD:
         testkit_broken("%s is held by fault_hold()", p->doing);
     case PUPPET_DEAD:
@@ -150,9 +148,9 @@ void assert_trapped(struct puppet *p)
 
     while (atomic_load(&p->slot->trapped) == 0) {
         if (answered(p) || puppet_is_dead(p))
-            fail_msg("%s gave %d without touching all of the buffer", p->doing, finish(p));
+            test_fail("%s gave %d without touching all of the buffer", p->doing, finish(p));
         if (!deadline_look_again(&until))
-            fail_msg("%s never came to the end of the buffer", p->doing);
+            test_fail("%s never came to the end of the buffer", p->doing);
     }
 }
 
@@ -187,7 +185,7 @@ void assert_fds_are(pid_t pid, const struct fd_info *expected, size_t n)
         return;
     list_fds(have, sizeof have, fds, found);
     list_fds(want, sizeof want, expected, n);
-    fail_msg("open descriptors are %s; they should be %s", have, want);
+    test_fail("open descriptors are %s; they should be %s", have, want);
 }
 
 void assert_no_children(struct puppet *p)
@@ -196,7 +194,7 @@ void assert_no_children(struct puppet *p)
     size_t n = process_children(p->pid, children, 64);
 
     if (n)
-        fail_msg("after %s: %zu %s left, the first is %s, pid %d%s", p->doing, n,
+        test_fail("after %s: %zu %s left, the first is %s, pid %d%s", p->doing, n,
                  n == 1 ? "child is" : "children are", children[0].name, children[0].pid,
                  children[0].state == 'Z' ? " (a zombie: nobody waited for it)" : "");
 }
@@ -240,5 +238,20 @@ void assert_nothing_left(void)
 
     while (*(left = leftovers()))
         if (!deadline_look_again(&until))
-            fail_msg("left behind: %s", left);
+            test_fail("left behind: %s", left);
+}
+
+void leftovers_remove(void)
+{
+    char *rest;
+
+    for (char *line = strtok_r((char *)leftovers(), "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest)) {
+        const char *name = strchr(line, '/');
+
+        if (name && strncmp(line, "process ", 8) != 0) {
+            mq_unlink(name);
+            shm_unlink(name); /* unlinks semaphores as well: they are files there */
+        }
+    }
 }

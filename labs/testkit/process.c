@@ -213,8 +213,12 @@ static bool add_task(const char *task, struct process_activity *out)
     snprintf(path, sizeof path, "%s/status", task);
     if (!read_file(path, text, sizeof text))
         return false;
-    if ((line = strstr(text, "\nState:\t")))
-        out->asleep &= line[strlen("\nState:\t")] == 'S';
+    if ((line = strstr(text, "\nState:\t"))) {
+        char state = line[strlen("\nState:\t")];
+
+        out->asleep &= state == 'S';
+        out->runnable |= state == 'R' || state == 'D';
+    }
     if ((line = strstr(text, "\nvoluntary_ctxt_switches:")))
         sscanf(line, "\nvoluntary_ctxt_switches: %llu", &switches);
     out->cpu_ns += cpu_ns;

@@ -33,6 +33,7 @@ struct process_activity {
     uint64_t cpu_ns;
     uint64_t switches;   /* voluntary context switches */
     bool asleep;         /* every thread is in state S */
+    bool runnable;       /* a thread runs, or would if it got a CPU */
     bool in_nap;         /* a thread is in nanosleep, or polls nothing */
     bool in_timed_sleep; /* a thread sleeps with a time limit */
 };

@@ -139,11 +139,11 @@ static void fail_for_end(struct puppet *p)
 
     if (!readable(p->pidfd, LOOK_MS * 20)) {
         kill_and_bury(p);
-        fail_msg("%s closed the connection to the test", p->doing);
+        test_fail("%s closed the connection to the test", p->doing);
     }
     bury(p);
     describe_end(p->status, how, sizeof how);
-    fail_msg("%s ended the process: %s", p->doing, how);
+    test_fail("%s ended the process: %s", p->doing, how);
 }
 
 static void fail_for_hang(struct puppet *p, const char *how)
@@ -152,7 +152,7 @@ static void fail_for_hang(struct puppet *p, const char *how)
 
     memcpy(doing, p->doing, sizeof doing);
     kill_and_bury(p);
-    fail_msg("%s did not return: %s", doing, how);
+    test_fail("%s did not return: %s", doing, how);
 }
 
 /* What a test knows of a puppet while it waits for it. */
@@ -191,14 +191,14 @@ static void check_frame(struct puppet *p, const struct frame *answer, ssize_t si
         close(fd);
     if (size == sizeof *answer && answer->nonce == p->nonce && sender != p->pid &&
         answer->kind == FRAME_CHILD_RETURNED)
-        fail_msg("a child of yours returned from %s: after fork() the child must end with exec "
+        test_fail("a child of yours returned from %s: after fork() the child must end with exec "
                  "or _exit()",
                  p->doing);
     if (size != sizeof *answer || fd >= 0 || sender != p->pid || answer->nonce != p->nonce ||
         (answer->kind != FRAME_RETURNED && answer->kind != FRAME_REFUSED))
-        fail_msg("%s: what came back is not the answer to this call", p->doing);
+        test_fail("%s: what came back is not the answer to this call", p->doing);
     if (answer->kind == FRAME_REFUSED)
-        fail_msg("%s: %.*s", p->doing, FRAME_TEXT_BYTES, answer->text);
+        test_fail("%s: %.*s", p->doing, FRAME_TEXT_BYTES, answer->text);
 }
 
 void puppet_tell(struct puppet *p, struct frame *question, int fd)
@@ -264,7 +264,7 @@ static void puppet_did_not_start(const char *why)
 {
     if (!session.calls_begun)
         testkit_broken("cannot start a puppet: %s", why);
-    fail_msg("the submission left the box unable to start a process: %s", why);
+    test_fail("the submission left the box unable to start a process: %s", why);
 }
 
 /* The hello comes before the submission is loaded: who sends it is trusted. */
@@ -371,7 +371,7 @@ void puppets_use_all_cpus(void)
 
 /* ---- calls -------------------------------------------------------------- */
 
-uint64_t remote_call(const char *function, size_t nargs, const uint64_t args[])
+uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args)
 {
     struct frame question = {.kind = FRAME_CALL};
     struct puppet *p;

@@ -21,19 +21,15 @@ enum { PASSED = 0, FAILED = 1, USAGE = 2, BROKEN = 3, MAX_TESTS = 256 };
 
 struct session session = {.stage = -1};
 
-static struct {
-    const char *name;
-    void (*function)(void);
-} registered[MAX_TESTS];
+static struct registered registered[MAX_TESTS];
 static size_t nregistered;
 
-void testkit_register(const char *name, void (*function)(void))
+void testkit_register(const char *name, const char *file, int line, void (*function)(void))
 {
     if (nregistered == MAX_TESTS)
         testkit_broken("more than %d tests", MAX_TESTS);
-    registered[nregistered].name = name;
-    registered[nregistered].function = function;
-    nregistered++;
+    registered[nregistered++] =
+        (struct registered){.name = name, .file = file, .line = line, .function = function};
 }
 
 void testkit_broken(const char *format, ...)
@@ -47,6 +43,19 @@ void testkit_broken(const char *format, ...)
     va_end(args);
     fprintf(stderr, "\n");
     _exit(BROKEN);
+}
+
+void test_fail(const char *format, ...)
+{
+    char text[2048];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    print_error("[  ERROR   ] --- %s\n", text);
+    _fail(session.test.which->file, session.test.which->line);
+    abort(); /* _fail() does not return, but does not say so */
 }
 
 uint64_t testkit_seed(void)
@@ -70,11 +79,8 @@ uint64_t random_next(uint64_t *state)
 
 static int set_up(void **state)
 {
-    size_t index = (size_t)*state;
-
     memset(&session.test, 0, sizeof session.test);
-    session.test.name = registered[index].name;
-    session.test.function = registered[index].function;
+    session.test.which = &registered[(size_t)*state];
     session.seed_used = false;
     session.ntests++;
     session.test.cpu = sched_getcpu();
@@ -103,7 +109,7 @@ static void run(void **state)
 {
     (void)state;
     crash_as_oneself();
-    session.test.function();
+    session.test.which->function();
     puppets_end();
     arena_check();
     session.test.passed = true;
@@ -114,7 +120,7 @@ static void explain(void)
     size_t n = session.test.ncalls;
 
     if (n > 0)
-        fprintf(stderr, "calls of %s, the last ones:\n", session.test.name);
+        fprintf(stderr, "calls of %s, the last ones:\n", session.test.which->name);
     for (size_t i = n > CALLS_SHOWN ? n - CALLS_SHOWN : 0; i < n; i++)
         fprintf(stderr, "  %s\n", session.test.calls[i % CALLS_SHOWN]);
     if (session.seed_used)
@@ -129,6 +135,8 @@ static int tear_down(void **state)
     puppets_kill();
     if (session.own_stage || session.patient)
         stage_sweep();
+    if (session.shared && session.stage >= 0)
+        leftovers_remove();
     scripts_free();
     arena_close();
     sched_setaffinity(0, sizeof session.cpus, &session.cpus);
@@ -240,6 +248,8 @@ int main(int argc, char **argv)
         session.shared = true;
     }
     n = choose(argv + optind, argc - optind, chosen);
+    if (n == 0)
+        testkit_broken("there are no tests in here");
     stage_open();
     failures = _cmocka_run_group_tests(program_invocation_short_name, chosen, n, NULL, NULL);
     stage_close();

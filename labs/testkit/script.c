@@ -95,7 +95,7 @@ void script_finish(struct puppet *p, struct script *s)
     memcpy(s->results, s->calls, s->length * sizeof *s->calls);
     for (size_t i = 0; i < s->length; i++)
         if (!s->results[i].done)
-            fail_msg("%s: call %zu was never made", p->doing, i);
+            test_fail("%s: call %zu was never made", p->doing, i);
 }
 
 void script_run(struct script *s)

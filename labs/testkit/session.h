@@ -32,6 +32,8 @@ struct block { /* a piece of the arena */
     size_t front, back;    /* widths of its red zones */
 };
 
+struct registered;
+
 struct session {
     int stage;              /* socket, -1 when there is none */
     bool own_stage;         /* this process started it */
@@ -46,8 +48,7 @@ struct session {
     unsigned ntests;        /* begun so far */
 
     struct {
-        const char *name;
-        void (*function)(void);
+        const struct registered *which;
         bool passed;
         int arena_fd;
         size_t arena_used;
@@ -64,6 +65,15 @@ struct session {
 };
 extern struct session session;
 
+struct registered { /* a test of this binary */
+    const char *name, *file;
+    int line;
+    void (*function)(void);
+};
+
+/* runner.c */
+__attribute__((noreturn, format(printf, 1, 2))) void test_fail(const char *format, ...);
+
 /* stage.c */
 void stage_open(void);  /* starts the session's own stage, if it has none */
 void stage_close(void); /* ends it */
@@ -78,6 +88,8 @@ char *stage_objects(void);
 /* observe.c */
 #define SECOND_NS UINT64_C(1000000000)
 uint64_t clock_ns(void); /* CLOCK_MONOTONIC */
+/* Removes the objects of this test that object_name() named. */
+void leftovers_remove(void);
 
 /* arena.c */
 void arena_open(void);

@@ -84,8 +84,8 @@ __attribute__((noreturn)) static void box_is_gone(const char *how)
     if (session.own_stage)
         kill(session.stage_pid, SIGKILL);
     stage_close();
-    fail_msg("the box in which the submission ran %s", how);
-    abort(); /* fail_msg() does not return, but does not say so */
+    test_fail("the box in which the submission ran %s", how);
+    abort(); /* test_fail() does not return, but does not say so */
 }
 
 static ssize_t stage_message(const struct frame *question, int give_fd, void *message, size_t size,

@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint64_t remote_call(const char *function, size_t nargs, const uint64_t args[]);
+/* Calls a function of the current puppet with args[0] to args[nargs - 1]. */
+uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args);
 
 #define STUB_WORD(x) ((uint64_t)(x))
 #define STUB_1(a) STUB_WORD(a)
@@ -22,13 +23,14 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t args[]);
 #define STUB_5(a, ...) STUB_WORD(a), STUB_4(__VA_ARGS__)
 #define STUB_6(a, ...) STUB_WORD(a), STUB_5(__VA_ARGS__)
 #define STUB_PICK(a, b, c, d, e, f, pick, ...) pick
+/* A word that is not passed on comes first: no array may be empty. */
 #define STUB_WORDS(...)                                                        \
-    STUB_PICK(__VA_ARGS__, STUB_6, STUB_5, STUB_4, STUB_3, STUB_2, STUB_1, )   \
-    (__VA_ARGS__)
+    0 __VA_OPT__(, STUB_PICK(__VA_ARGS__, STUB_6, STUB_5, STUB_4, STUB_3, STUB_2,  \
+                         STUB_1, )(__VA_ARGS__))
 
 #define STUB_CALL(name, ...)                                                   \
-    remote_call(#name, sizeof((uint64_t[]){STUB_WORDS(__VA_ARGS__)}) / 8,      \
-                (uint64_t[]){STUB_WORDS(__VA_ARGS__)})
+    remote_call(#name, sizeof((uint64_t[]){STUB_WORDS(__VA_ARGS__)}) / 8 - 1,  \
+                (uint64_t[]){STUB_WORDS(__VA_ARGS__)} + 1)
 
 #define STUB(type, name, params, ...)                                          \
     type name params                                                           \

@@ -46,11 +46,11 @@
     static void name(void);                                                    \
     __attribute__((constructor)) static void register_##name(void)             \
     {                                                                          \
-        testkit_register(#name, name);                                         \
+        testkit_register(#name, __FILE__, __LINE__, name);                                        \
     }                                                                          \
     static void name(void)
 
-void testkit_register(const char *name, void (*function)(void));
+void testkit_register(const char *name, const char *file, int line, void (*function)(void));
 
 /* The seed of this run (--seed); print nothing, a failure names it itself. */
 uint64_t testkit_seed(void);

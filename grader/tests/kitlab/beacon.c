@@ -1,0 +1,12 @@
+/* beacon.c - a program for a puppet to become: writes one byte to descriptor
+ * 30, reads one from 31, and leaves with it as its status. */
+#include <unistd.h>
+
+int main(void)
+{
+    char byte = 'b';
+
+    if (write(30, &byte, 1) != 1 || read(31, &byte, 1) != 1)
+        return 1;
+    return byte;
+}

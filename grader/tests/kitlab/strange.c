@@ -1,0 +1,265 @@
+/* strange.c - a submission that does what submissions should not. */
+#define _GNU_SOURCE
+#include "strange.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../../labs/testkit/wire.h"
+
+/* A name that the puppet also has; the submission must get its own. */
+int answer(void)
+{
+    return 42;
+}
+
+long add(long a, long b, long c, long d, long e, long f)
+{
+    return answer() == 42 ? a + b + c + d + e + f : -1;
+}
+
+int set_errno(int error)
+{
+    errno = error;
+    return -1;
+}
+
+void *echo(void *p)
+{
+    return p;
+}
+
+int fill(char *buf, size_t len, int byte)
+{
+    memset(buf, byte, len);
+    return 0;
+}
+
+int sum(const char *buf, size_t len)
+{
+    int total = 0;
+
+    for (size_t i = 0; i < len; i++)
+        total += buf[i];
+    return total;
+}
+
+int crash(void)
+{
+    volatile int *nowhere = NULL;
+
+    return *nowhere;
+}
+
+int leave(int status)
+{
+    exit(status);
+}
+
+int leave_at_once(int status)
+{
+    _exit(status);
+}
+
+int fork_and_return(void)
+{
+    pid_t pid = fork();
+
+    if (pid > 0)
+        waitpid(pid, NULL, 0);
+    return 0;
+}
+
+int return_in_child_only(void)
+{
+    if (fork() == 0)
+        return 0;
+    for (;;)
+        pause();
+}
+
+int spin(void)
+{
+    for (volatile int i = 0;; i++)
+        ;
+}
+
+int nap(void)
+{
+    for (;;)
+        usleep(1000);
+}
+
+int sleep_until_signal(void)
+{
+    return pause();
+}
+
+int read_from(int fd)
+{
+    char byte;
+
+    return read(fd, &byte, 1) == 1 ? byte : -1;
+}
+
+int timed_read_from(int fd, int timeout_ms)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+
+    return poll(&ready, 1, timeout_ms) == 1 ? read_from(fd) : -1;
+}
+
+int open_leak(void)
+{
+    return open("/dev/null", O_RDONLY);
+}
+
+int zombie(void)
+{
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(0);
+    return pid > 0 ? 0 : -1;
+}
+
+int daemon_and_die(void)
+{
+    if (fork() == 0) {
+        setsid();
+        for (;;)
+            pause();
+    }
+    _exit(0);
+}
+
+int close_all(void)
+{
+    for (int fd = 0; fd < 1024; fd++)
+        close(fd);
+    return 0;
+}
+
+/* The kit's socket is the only one above 500. */
+static int kit_socket(void)
+{
+    for (int fd = OWN_FDS; fd < 1024; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            return fd;
+    return -1;
+}
+
+int forge(int kind)
+{
+    struct frame forged = {.kind = kind, .words = {0}};
+
+    send(kit_socket(), &forged, sizeof forged, 0);
+    for (;;)
+        pause();
+}
+
+int forge_from_child(void)
+{
+    if (fork() == 0) {
+        struct frame forged = {.kind = FRAME_RETURNED};
+
+        send(kit_socket(), &forged, sizeof forged, 0);
+        _exit(0);
+    }
+    for (;;)
+        pause();
+}
+
+int flood(void)
+{
+    struct frame forged = {.kind = FRAME_RETURNED};
+
+    while (send(kit_socket(), &forged, sizeof forged, MSG_DONTWAIT) > 0)
+        ;
+    return 0;
+}
+
+int stop_self(void)
+{
+    return raise(SIGSTOP);
+}
+
+int make_objects(const char *name)
+{
+    int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+
+    if (fd < 0)
+        return -1;
+    return close(fd);
+}
+
+int remove_objects(const char *name)
+{
+    return shm_unlink(name);
+}
+
+int fork_calls(int n)
+{
+    for (int i = 0; i < n; i++) {
+        pid_t pid = fork();
+
+        if (pid < 0)
+            return -1;
+        if (pid == 0)
+            _exit(0);
+        waitpid(pid, NULL, 0);
+    }
+    return 0;
+}
+
+int read_all(int fd, char *buf, size_t len)
+{
+    int reads = 0;
+
+    for (size_t got = 0; got < len; reads++) {
+        ssize_t n = read(fd, buf + got, len - got);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        got += n;
+    }
+    return reads;
+}
+
+void *map_shared(const char *name)
+{
+    int fd = shm_open(name, O_RDWR | O_CREAT, 0600);
+    void *map = NULL;
+
+    if (fd >= 0 && ftruncate(fd, 4096) == 0)
+        map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    return map;
+}
+
+int look_at_stage(void)
+{
+    char path[64], byte;
+    struct iovec here = {.iov_base = &byte, .iov_len = 1}, there = {&answer, 1};
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/mem", getppid());
+    fd = open(path, O_RDONLY);
+    if (fd >= 0 || process_vm_readv(getppid(), &here, 1, &there, 1, 0) == 1)
+        return 0;
+    return -1;
+}

@@ -1,0 +1,417 @@
+/* test_public.c - the kit's own tests.  Those named catches_... must fail,
+ * with the words that grader/tests/test_testkit.py expects; all others pass.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "strange.h"
+#include "testkit.h"
+#include "wire.h"
+
+/* ---- calls -------------------------------------------------------------- */
+
+TEST(six_arguments_arrive_and_a_value_comes_back)
+{
+    assert_int_equal(add(1, -2, 30, 400, 5000, 60000), 65429);
+}
+
+TEST(errno_is_carried_back)
+{
+    assert_int_equal(set_errno(EXDEV), -1);
+    assert_int_equal(errno, EXDEV);
+    add(0, 0, 0, 0, 0, 0);
+    assert_int_equal(errno, 0);
+}
+
+TEST(pointers_mean_the_same_on_both_sides)
+{
+    char *buf = arena_alloc("buf", 100);
+
+    assert_ptr_equal(echo(buf), buf);
+    fill(buf, 100, 'x');
+    assert_int_equal(buf[99], 'x');
+}
+
+TEST(several_puppets_share_the_arena)
+{
+    char *buf = arena_alloc("buf", 3);
+
+    for (int i = 0; i < 3; i++) {
+        puppet_start();
+        fill(buf + i, 1, 'a' + i);
+    }
+    assert_memory_equal(buf, "abc", 3);
+}
+
+TEST(a_script_runs_in_order_and_refers_to_its_own_values)
+{
+    struct script *s = script_new(3);
+    size_t first = RECORD(s, add(1, 2, 3, 4, 5, 6));
+    size_t second = RECORD(s, echo(script_value(s, first)));
+    size_t third = RECORD(s, set_errno(ENOSPC));
+
+    script_run(s);
+    assert_int_equal(script_result(s, second), 21);
+    assert_int_equal(script_errno(s, third), ENOSPC);
+    assert_int_equal(script_errno(s, first), 0);
+}
+
+TEST(catches_a_function_that_is_not_defined)
+{
+    missing_function();
+}
+
+TEST(catches_a_crash)
+{
+    add(1, 1, 1, 1, 1, 1);
+    crash();
+}
+
+TEST(catches_exit_0)
+{
+    leave(0);
+}
+
+TEST(catches_exit_in_a_script)
+{
+    struct script *s = script_new(2);
+
+    RECORD(s, add(1, 1, 1, 1, 1, 1));
+    RECORD(s, leave_at_once(0));
+    script_run(s);
+}
+
+TEST(catches_an_endless_loop)
+{
+    spin();
+}
+
+TEST(catches_a_sleep_for_ever)
+{
+    sleep_until_signal();
+}
+
+TEST(catches_a_puppet_that_stops_itself)
+{
+    stop_self();
+}
+
+TEST(catches_a_daemon_that_keeps_the_socket)
+{
+    daemon_and_die();
+}
+
+TEST(catches_closed_descriptors)
+{
+    close_all();
+}
+
+/* ---- forgery --------------------------------------------------------------- */
+
+TEST(catches_a_child_that_returns)
+{
+    fork_and_return();
+}
+
+TEST(catches_a_child_that_returns_while_its_parent_waits)
+{
+    return_in_child_only();
+}
+
+TEST(catches_an_answer_without_the_nonce)
+{
+    forge(FRAME_RETURNED);
+}
+
+TEST(catches_an_answer_of_a_child)
+{
+    forge_from_child();
+}
+
+TEST(catches_answers_in_advance)
+{
+    flood();
+    assert_int_equal(add(0, 0, 0, 0, 0, 0), 0);
+}
+
+TEST(the_stage_cannot_be_looked_into)
+{
+    assert_int_equal(look_at_stage(), getuid() == 0 ? 0 : -1);
+}
+
+/* ---- the arena ------------------------------------------------------------- */
+
+TEST(catches_a_write_past_the_end)
+{
+    fill(arena_alloc("meta", 10), 11, 0);
+}
+
+TEST(catches_a_write_in_front)
+{
+    fill((char *)arena_alloc("meta", 10) - 1, 1, 0);
+}
+
+TEST(a_trap_stops_a_copy_in_the_middle)
+{
+    char *buf = arena_trap("message", 100);
+    struct puppet *p = puppet_start();
+
+    assert_int_equal(sum(buf, 100), 0);
+    begin(p, sum(buf, 101));
+    assert_trapped(p);
+    puppet_kill(p);
+}
+
+TEST(misaligned_blocks_are_where_they_should_be)
+{
+    char *block = arena_alloc_at("block", 100, 4096, 48);
+
+    assert_int_equal((uintptr_t)block % 4096, 48);
+}
+
+/* ---- blocked, spinning, polling --------------------------------------------- */
+
+static void give_pipe(struct puppet *p, int ends[2], int number)
+{
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    puppet_give_fd(p, ends[0], number);
+}
+
+TEST(a_blocked_call_is_seen_and_can_be_finished)
+{
+    struct puppet *p = puppet_start();
+    int ends[2];
+
+    give_pipe(p, ends, 20);
+    begin(p, read_from(20));
+    assert_blocked(p);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_int_equal(finish(p), 'x');
+}
+
+TEST(a_sleep_with_a_limit_is_blocked_where_the_call_has_one)
+{
+    struct puppet *p = puppet_start();
+    int ends[2];
+
+    give_pipe(p, ends, 20);
+    begin(p, timed_read_from(20, 60000));
+    assert_blocked_with_timeout(p);
+    assert_int_equal(write(ends[1], "y", 1), 1);
+    assert_int_equal(finish(p), 'y');
+}
+
+TEST(a_call_that_returned_is_told_from_a_blocked_one)
+{
+    struct puppet *p = puppet_start();
+
+    begin(p, add(1, 1, 1, 1, 1, 1));
+    assert_int_equal(puppet_settle(p), PUPPET_RETURNED);
+    assert_int_equal(finish_word(p), 6);
+}
+
+TEST(catches_a_sleep_with_a_limit_where_the_call_has_none)
+{
+    struct puppet *p = puppet_start();
+    int ends[2];
+
+    give_pipe(p, ends, 20);
+    begin(p, timed_read_from(20, 60000));
+    assert_blocked(p);
+}
+
+TEST(catches_spinning)
+{
+    struct puppet *p = puppet_start();
+
+    begin(p, spin());
+    assert_blocked(p);
+}
+
+TEST(catches_polling)
+{
+    struct puppet *p = puppet_start();
+
+    begin(p, nap());
+    assert_blocked_with_timeout(p);
+}
+
+TEST(catches_a_return_where_it_should_wait)
+{
+    struct puppet *p = puppet_start();
+
+    begin(p, add(1, 1, 1, 1, 1, 1));
+    assert_blocked(p);
+}
+
+TEST(two_puppets_take_turns)
+{
+    struct puppet *reader = puppet_start();
+    struct puppet *other = puppet_start();
+    int ends[2];
+
+    give_pipe(reader, ends, 20);
+    begin(reader, read_from(20));
+    assert_blocked(reader);
+    puppet_use(other);
+    assert_int_equal(add(1, 0, 0, 0, 0, 0), 1);
+    puppet_kill(reader);
+    assert_int_equal(add(2, 0, 0, 0, 0, 0), 2);
+}
+
+/* ---- processes and objects ---------------------------------------------------- */
+
+TEST(catches_a_descriptor_that_leaks)
+{
+    struct fd_info before[100];
+    struct puppet *p = puppet_start();
+    size_t n;
+
+    add(0, 0, 0, 0, 0, 0);
+    n = process_fds(puppet_pid(p), before, 100);
+    assert_int_equal(n, 3);
+    open_leak();
+    assert_fds_are(puppet_pid(p), before, n);
+}
+
+TEST(a_descriptor_is_given_and_closed)
+{
+    struct fd_info fds[100];
+    struct puppet *p = puppet_start();
+    int ends[2];
+
+    give_pipe(p, ends, 33);
+    assert_int_equal(process_fds(puppet_pid(p), fds, 100), 4);
+    assert_int_equal(fds[3].fd, 33);
+    assert_false(fds[3].cloexec);
+    puppet_close_fd(p, 33);
+    assert_int_equal(process_fds(puppet_pid(p), fds, 100), 3);
+}
+
+TEST(catches_a_zombie)
+{
+    struct puppet *p = puppet_start();
+
+    zombie();
+    assert_no_children(p);
+}
+
+TEST(catches_an_object_left_behind)
+{
+    make_objects(object_name("left"));
+    assert_nothing_left();
+}
+
+TEST(an_object_that_was_removed_is_not_left_behind)
+{
+    char *name = object_name("gone");
+
+    assert_int_equal(make_objects(name), 0);
+    assert_true(*leftovers() != '\0');
+    assert_int_equal(remove_objects(name), 0);
+    assert_nothing_left();
+}
+
+TEST(a_puppet_becomes_a_program)
+{
+    struct puppet *p = puppet_start();
+    const char *const argv[] = {program_path("beacon"), NULL};
+    int out[2], in[2];
+    char byte;
+
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    puppet_give_fd(p, out[1], 30);
+    puppet_give_fd(p, in[0], 31);
+    puppet_exec(p, argv);
+    assert_int_equal(read(out[0], &byte, 1), 1);
+    assert_int_equal(byte, 'b');
+    assert_int_equal(write(in[1], "\7", 1), 1);
+    assert_int_equal(WEXITSTATUS(puppet_wait(p)), 7);
+}
+
+TEST(catches_a_program_that_is_not_there)
+{
+    const char *const argv[] = {"/nowhere/at/all", NULL};
+
+    puppet_exec(puppet_start(), argv);
+}
+
+TEST(the_end_of_a_killed_puppet_is_told)
+{
+    struct puppet *p = puppet_start();
+
+    puppet_kill(p);
+    assert_true(WIFSIGNALED(puppet_wait(p)));
+    assert_int_equal(WTERMSIG(puppet_wait(p)), SIGKILL);
+}
+
+/* ---- faults ---------------------------------------------------------------- */
+
+TEST(the_nth_call_fails_with_the_errno_planned)
+{
+    struct puppet *p = puppet_start();
+
+    fault_fail(p, FAULT_FORK, 3, EAGAIN);
+    assert_int_equal(fork_calls(5), -1);
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(fault_count(p, FAULT_FORK), 3);
+    assert_true(fault_fired(p));
+    fault_clear(p);
+    assert_int_equal(fork_calls(5), 0);
+    assert_false(fault_fired(p));
+}
+
+TEST(a_fault_that_is_not_reached_never_fires)
+{
+    struct puppet *p = puppet_start();
+
+    fault_fail(p, FAULT_FORK, 3, EAGAIN);
+    assert_int_equal(fork_calls(2), 0);
+    assert_false(fault_fired(p));
+}
+
+TEST(a_read_is_made_short_and_another_interrupted)
+{
+    struct puppet *p = puppet_start();
+    char *buf = arena_out("buf", 10);
+    int ends[2];
+
+    give_pipe(p, ends, 20);
+    assert_int_equal(write(ends[1], "0123456789", 10), 10);
+    fault_short(p, FAULT_READ, 1, 4);
+    fault_fail(p, FAULT_READ, 2, EINTR);
+    assert_int_equal(read_all(20, buf, 10), 3);
+    assert_memory_equal(buf, "0123456789", 10);
+}
+
+TEST(a_planned_pause_is_not_taken_for_blocking)
+{
+    struct puppet *p = puppet_start();
+
+    fault_delay(p, FAULT_FORK, 7, 20000);
+    begin(p, fork_calls(10));
+    assert_int_equal(puppet_settle(p), PUPPET_RETURNED);
+    assert_int_equal(finish(p), 0);
+}
+
+TEST(shared_maps_lie_elsewhere_in_every_puppet)
+{
+    char *name = object_name("map");
+    void *first, *second;
+
+    fault_displace_maps(puppet_start());
+    first = map_shared(name);
+    fault_displace_maps(puppet_start());
+    second = map_shared(name);
+    remove_objects(name);
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_ptr_not_equal(first, second);
+}
