@@ -230,6 +230,22 @@ def verify(root: Path, lab: str, box: str, repeat: int, *, load: bool, parallel:
 
 
 @cli.command()
+@click.argument("name")
+@click.pass_obj
+def new(root: Path, name: str) -> int:
+    """Writes the files of a new lab NAME, which compiles and has one test.
+
+    Example: labkit new 08-mailbox
+    """
+    from labkit.scaffold import new_lab
+
+    for path in new_lab(root, name):
+        click.echo(f"wrote {path.relative_to(root)}")
+    click.echo(f"what comes next is in CONTRIBUTING.md; `labkit verify {name}` says what is missing")
+    return EXIT_GRADED
+
+
+@cli.command()
 @click.argument("lab")
 @click.option("--check", is_flag=True, help="Change nothing; exit status 1 when something differs.")
 @click.pass_obj
