@@ -6,6 +6,14 @@
 
 /* ---- initialisation ----------------------------------------------------------- */
 
+static void assert_init_fails(void *meta, void *base, size_t len_bytes, size_t min_block_bytes,
+                              const char *why)
+{
+    if (buddy_init(meta, base, len_bytes, min_block_bytes) != NULL || errno != EINVAL)
+        fail_msg("buddy_init(meta, base, %zu, %zu), where %s: expected NULL and EINVAL", len_bytes,
+                 min_block_bytes, why);
+}
+
 TEST(init_refuses_bad_arguments)
 {
     static const struct {
@@ -21,17 +29,12 @@ TEST(init_refuses_bad_arguments)
         if (size != 0 || errno != EINVAL)
             fail_msg("buddy_sizeof(%zu, %zu) gave %zu, errno %d: expected 0 and EINVAL", len, min,
                      size, errno);
-        if (buddy_init(meta, base, len, min) != NULL || errno != EINVAL)
-            fail_msg("buddy_init(meta, base, %zu, %zu): expected NULL and EINVAL", len, min);
+        assert_init_fails(meta, base, len, min, "base and meta are good");
     }
-    assert_null(buddy_init(NULL, base, 1024, 16));
-    assert_int_equal(errno, EINVAL);
-    assert_null(buddy_init(meta, NULL, 1024, 16));
-    assert_int_equal(errno, EINVAL);
-    assert_null(buddy_init(meta, base + 8, 1000, 16));
-    assert_int_equal(errno, EINVAL);
-    assert_null(buddy_init(meta, base + 32, 512, 64));
-    assert_int_equal(errno, EINVAL);
+    assert_init_fails(NULL, base, 1024, 16, "meta is NULL");
+    assert_init_fails(meta, NULL, 1024, 16, "base is NULL");
+    assert_init_fails(meta, base + 8, 1000, 16, "base is 8 past a multiple of 16");
+    assert_init_fails(meta, base + 32, 512, 64, "base is 32 past a multiple of 64");
 }
 
 static void use_once(char *meta, size_t nunits)
@@ -41,7 +44,8 @@ static void use_once(char *meta, size_t nunits)
                        .len_bytes = nunits * 16, .unit_bytes = 16, .nunits = nunits};
 
     r.b = buddy_init(meta, r.base, r.len_bytes, 16);
-    assert_non_null(r.b);
+    if (r.b == NULL)
+        fail_msg("buddy_init() with dirty metadata gave NULL: expected an allocator");
     assert_blocks(&r, "after buddy_init() with dirty metadata", "used; free 64");
     take_units(&r, 1);
     take_units(&r, 16);
@@ -59,6 +63,15 @@ TEST(init_takes_metadata_that_arrives_dirty)
         use_once(memset(arena_alloc("meta", size), fillings[i], size), 64);
 }
 
+static void assert_blocks_counts(const struct region *r, struct buddy_block *out, size_t max)
+{
+    size_t n = buddy_blocks(r->b, out, max);
+
+    if (n != 7)
+        fail_msg("there are 7 blocks: buddy_blocks(b, %s, %zu) gave %zu", out ? "out" : "NULL", max,
+                 n);
+}
+
 TEST(block_map_stops_at_max)
 {
     struct region r = region_of_units(64);
@@ -66,13 +79,15 @@ TEST(block_map_stops_at_max)
 
     take_units(&r, 1);
     all = map_read(&r);
-    assert_int_equal(all.nblocks, 7);
-    assert_int_equal(buddy_blocks(r.b, NULL, 0), 7);
+    if (all.nblocks != 7)
+        fail_msg("1 of 64 units taken: expected 7 blocks, 1 1 2 4 8 16 32, but there is %s",
+                 map_picture(&r, &all));
+    assert_blocks_counts(&r, NULL, 0);
     for (size_t max = 1; max <= 8; max++) {
         struct buddy_block *out = arena_out("out", max * sizeof *out);
         struct buddy_block copy[8];
 
-        assert_int_equal(buddy_blocks(r.b, out, max), 7);
+        assert_blocks_counts(&r, out, max);
         memcpy(copy, out, max * sizeof *out);
         for (size_t i = 0; i < max && i < 7; i++)
             if (copy[i].offset_bytes != all.blocks[i].offset_bytes ||
@@ -587,22 +602,17 @@ static bool shows_a_bug(const struct playground *g, const struct setup *setup, c
                         size_t n, struct verdict *v)
 {
     char *base = g->memory + setup->misalign_bytes;
-    size_t last[NSLOTS], calls[OPS], meta_bytes = buddy_sizeof(setup->len_bytes, setup->min_block_bytes);
+    size_t last[NSLOTS], calls[OPS], size_of, init;
     struct model model = {.setup = setup};
     struct buddy *b;
 
-    if (meta_bytes == 0 || meta_bytes > MODEL_META_BYTES)
-        fail_msg("buddy_sizeof(%zu, %zu) gave %zu", setup->len_bytes, setup->min_block_bytes,
-                 meta_bytes);
     memset(g->meta, 0, MODEL_META_BYTES); /* dirty metadata has a test of its own */
-    b = buddy_init(g->meta, base, setup->len_bytes, setup->min_block_bytes);
-    if (b == NULL)
-        fail_msg("buddy_init(meta, base, %zu, %zu) gave NULL", setup->len_bytes,
-                 setup->min_block_bytes);
-
+    script_clear(g->script);
+    size_of = RECORD(g->script, buddy_sizeof(setup->len_bytes, setup->min_block_bytes));
+    init = RECORD(g->script, buddy_init(g->meta, base, setup->len_bytes, setup->min_block_bytes));
+    b = script_value(g->script, init);
     for (size_t k = 0; k < NSLOTS; k++)
         last[k] = OPS;
-    script_clear(g->script);
     memset(g->maps, 0xa5, n * (MODEL_UNITS + 1) * sizeof *g->maps);
     for (size_t i = 0; i < n; i++) {
         unsigned slot = ops[i].slot;
@@ -617,6 +627,12 @@ static bool shows_a_bug(const struct playground *g, const struct setup *setup, c
         RECORD(g->script, buddy_blocks(b, g->maps + i * (MODEL_UNITS + 1), MODEL_UNITS + 1));
     }
     script_run(g->script);
+
+    if (script_result(g->script, size_of) - 1 >= MODEL_META_BYTES || script_result(g->script, init) == 0) {
+        v->op = 0;
+        snprintf(v->why, sizeof v->why, "expected buddy_sizeof() and buddy_init() to succeed");
+        return true;
+    }
 
     uintptr_t values[NSLOTS] = {0};
     for (v->op = 0; v->op < n; v->op++) {
@@ -719,15 +735,23 @@ static void random_ops(uint64_t *random, const struct setup *setup, struct op *o
 static const char *as_program(const struct op *ops, size_t n)
 {
     static char text[4096];
+    bool set[NSLOTS] = {false};
     size_t length = 0;
 
-    for (size_t i = 0; i < n && length < sizeof text - 200; i++)
-        length += (size_t)(ops[i].free
-                               ? snprintf(text + length, sizeof text - length,
-                                          "    buddy_free(b, p%u);\n", ops[i].slot)
-                               : snprintf(text + length, sizeof text - length,
-                                          "    p%u = buddy_alloc(b, %zu);\n", ops[i].slot,
-                                          ops[i].size_bytes));
+    for (size_t i = 0; i < n && length < sizeof text - 200; i++) {
+        char *end = text + length;
+        size_t rest = sizeof text - length;
+        unsigned slot = ops[i].slot;
+
+        if (!ops[i].free)
+            length += (size_t)snprintf(end, rest, "    p%u = buddy_alloc(b, %zu);\n", slot,
+                                       ops[i].size_bytes);
+        else if (set[slot])
+            length += (size_t)snprintf(end, rest, "    buddy_free(b, p%u);\n", slot);
+        else
+            length += (size_t)snprintf(end, rest, "    buddy_free(b, NULL);\n");
+        set[slot] |= !ops[i].free;
+    }
     if (length >= sizeof text - 200)
         snprintf(text + length, sizeof text - length, "    ... %zu calls in all\n", n);
     return text;
@@ -739,7 +763,7 @@ TEST(random_calls_agree_with_a_model)
         .meta = arena_alloc("meta", MODEL_META_BYTES),
         .memory = arena_alloc_at("base", 64 * 64 + MODEL_UNITS * 64 + 64, 4096, 0),
         .maps = arena_alloc("out", OPS * (MODEL_UNITS + 1) * sizeof(struct buddy_block)),
-        .script = script_new(2 * OPS),
+        .script = script_new(2 * OPS + 2),
     };
     uint64_t random = testkit_seed();
     static struct op ops[OPS];
@@ -753,8 +777,8 @@ TEST(random_calls_agree_with_a_model)
         if (!shows_a_bug(&g, &setup, ops, n, &v))
             continue;
         shrink(&g, &setup, ops, &n, &v);
-        fail_msg("in a region of %zu bytes, min_block_bytes %zu, base %zu bytes past a multiple of "
-                 "4096:\n%s  the last call: %s",
+        fail_msg("these calls, in a region of %zu bytes with min_block_bytes %zu and base %zu bytes "
+                 "past a multiple of 4096:\n%s  the last one: %s",
                  setup.len_bytes, setup.min_block_bytes, setup.misalign_bytes, as_program(ops, n),
                  v.why);
     }
