@@ -1,0 +1,585 @@
+/* Accepted: semaphores only, System V's, because they have an owner.
+ *
+ * Every ring has a set of four semaphores whose id stands in the segment.
+ * LOCK is taken and given with SEM_UNDO, so that the kernel gives it back for
+ * a process that dies.  GETTERS and PUTTERS are slept on: whoever changes the
+ * ring gives each of them as many as are asleep.  OPEN counts, with SEM_UNDO
+ * again, who has the ring open: the set must go with the last of them, and
+ * not with the name.
+ */
+#define _GNU_SOURCE
+#include "ring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOCK, GETTERS, PUTTERS, OPEN, SEMAPHORES };
+
+struct segment {
+    _Atomic uint32_t ready; /* READY as soon as all below may be used */
+    uint32_t flags;
+    uint64_t capacity;
+    char name[RING_NAME_MAX + 1];
+    int semaphores;
+    uint32_t destroyed;           /* the name is gone */
+    uint32_t asleep[SEMAPHORES];  /* on GETTERS and PUTTERS */
+    uint64_t first, used;         /* where the oldest byte lies, how many there are */
+    _Alignas(8) unsigned char data[];
+};
+
+#define READY 0x52494e47u
+
+/* A back end: how named memory is made, found and removed.  create gives
+ * memory that is all zero, and EEXIST if the name is taken.  attach gives
+ * ENOENT if there is none, and EAGAIN if it has no size yet. */
+struct backend {
+    int (*create)(const char *name, size_t size_bytes, void **base);
+    int (*attach)(const char *name, void **base, size_t *size_bytes);
+    int (*detach)(void *base, size_t size_bytes);
+    int (*remove)(const char *name);
+};
+
+struct ring {
+    struct segment *segment;
+    size_t size_bytes; /* of the whole mapping */
+    const struct backend *backend;
+};
+
+static int fail(int error)
+{
+    errno = error;
+    return -1;
+}
+
+/* ---- POSIX shared memory ----------------------------------------------------- */
+
+static void posix_path(const char *name, char path[RING_NAME_MAX + 2])
+{
+    path[0] = '/';
+    strcpy(path + 1, name);
+}
+
+/* Maps what fd refers to and closes fd, which the mapping does not need. */
+static int posix_map(int fd, size_t size_bytes, void **base)
+{
+    int error;
+
+    *base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    error = errno;
+    close(fd);
+    return *base == MAP_FAILED ? fail(error) : 0;
+}
+
+static int posix_create(const char *name, size_t size_bytes, void **base)
+{
+    char path[RING_NAME_MAX + 2];
+    int fd, error;
+
+    posix_path(name, path);
+    fd = shm_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (fd < 0)
+        return -1;
+    if (ftruncate(fd, (off_t)size_bytes) < 0) {
+        error = errno;
+        close(fd);
+        goto undo;
+    }
+    if (posix_map(fd, size_bytes, base) == 0)
+        return 0;
+    error = errno;
+undo:
+    shm_unlink(path);
+    return fail(error);
+}
+
+static int posix_attach(const char *name, void **base, size_t *size_bytes)
+{
+    char path[RING_NAME_MAX + 2];
+    struct stat st;
+    int fd, error;
+
+    posix_path(name, path);
+    fd = shm_open(path, O_RDWR, 0);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) < 0) {
+        error = errno;
+        close(fd);
+        return fail(error);
+    }
+    if (st.st_size == 0) { /* between its maker's shm_open and ftruncate */
+        close(fd);
+        return fail(EAGAIN);
+    }
+    *size_bytes = (size_t)st.st_size;
+    return posix_map(fd, *size_bytes, base);
+}
+
+static int posix_detach(void *base, size_t size_bytes)
+{
+    return munmap(base, size_bytes);
+}
+
+static int posix_remove(const char *name)
+{
+    char path[RING_NAME_MAX + 2];
+
+    posix_path(name, path);
+    return shm_unlink(path);
+}
+
+static const struct backend posix_backend = {
+    posix_create, posix_attach, posix_detach, posix_remove,
+};
+
+/* ---- System V shared memory ------------------------------------------------ */
+
+static int sysv_map(int id, void **base)
+{
+    *base = shmat(id, NULL, 0);
+    return *base == (void *)-1 ? -1 : 0;
+}
+
+static int sysv_create(const char *name, size_t size_bytes, void **base)
+{
+    int id, error;
+
+    id = shmget(ring_key(name), size_bytes, IPC_CREAT | IPC_EXCL | 0600);
+    if (id < 0)
+        return -1;
+    if (sysv_map(id, base) == 0)
+        return 0;
+    error = errno;
+    shmctl(id, IPC_RMID, NULL);
+    return fail(error);
+}
+
+static int sysv_attach(const char *name, void **base, size_t *size_bytes)
+{
+    struct shmid_ds ds;
+    int id;
+
+    id = shmget(ring_key(name), 0, 0);
+    if (id < 0)
+        return -1;
+    if (shmctl(id, IPC_STAT, &ds) == 0) {
+        *size_bytes = ds.shm_segsz;
+        if (sysv_map(id, base) == 0)
+            return 0;
+    }
+    return errno == EINVAL || errno == EIDRM ? fail(ENOENT) : -1; /* removed meanwhile */
+}
+
+static int sysv_detach(void *base, size_t size_bytes)
+{
+    (void)size_bytes;
+    return shmdt(base);
+}
+
+static int sysv_remove(const char *name)
+{
+    int id = shmget(ring_key(name), 0, 0);
+
+    return id < 0 ? -1 : shmctl(id, IPC_RMID, NULL);
+}
+
+static const struct backend sysv_backend = {
+    sysv_create, sysv_attach, sysv_detach, sysv_remove,
+};
+
+static const struct backend *backend_of(int backend)
+{
+    switch (backend) {
+    case RING_POSIX:
+        return &posix_backend;
+    case RING_SYSV:
+        return &sysv_backend;
+    default:
+        errno = EINVAL;
+        return NULL;
+    }
+}
+
+static int check_name(const char *name)
+{
+    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL)
+        return fail(EINVAL);
+    return strlen(name) > RING_NAME_MAX ? fail(ENAMETOOLONG) : 0;
+}
+
+/* ---- semaphores ---------------------------------------------------------------- */
+
+/* One operation, at most until the time given (NULL: for ever). */
+static int sem_change(const struct segment *s, int which, int by, int flags,
+                      const struct timespec *until)
+{
+    struct sembuf op = {.sem_num = (unsigned short)which, .sem_op = (short)by,
+                        .sem_flg = (short)flags};
+
+    for (;;) {
+        struct timespec left = {0}, now;
+
+        if (until != NULL) {
+            clock_gettime(CLOCK_MONOTONIC, &now);
+            left.tv_sec = until->tv_sec - now.tv_sec;
+            left.tv_nsec = until->tv_nsec - now.tv_nsec;
+            if (left.tv_nsec < 0) {
+                left.tv_nsec += 1000000000L;
+                left.tv_sec--;
+            }
+            if (left.tv_sec < 0)
+                return fail(EAGAIN);
+        }
+        if (semtimedop(s->semaphores, &op, 1, until != NULL ? &left : NULL) == 0)
+            return 0;
+        if (errno != EINTR)
+            return -1;
+    }
+}
+
+static int lock(const struct segment *s)
+{
+    return sem_change(s, LOCK, -1, SEM_UNDO, NULL);
+}
+
+static void unlock(const struct segment *s)
+{
+    sem_change(s, LOCK, 1, SEM_UNDO, NULL);
+}
+
+static struct timespec after_ms(int timeout_ms)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += timeout_ms / 1000;
+    t.tv_nsec += timeout_ms % 1000 * 1000000L;
+    if (t.tv_nsec >= 1000000000L) {
+        t.tv_nsec -= 1000000000L;
+        t.tv_sec++;
+    }
+    return t;
+}
+
+
+/* Sleeps, the lock given away meanwhile: 0 (perhaps for nothing), or -1 with
+ * ETIMEDOUT.  Everyone who sleeps is counted in asleep, or has a semaphore
+ * waiting for him. */
+static int sleep_on(struct segment *s, int which, int timeout_ms, const struct timespec *until)
+{
+    int slept, error;
+
+    if (timeout_ms == 0)
+        return fail(ETIMEDOUT);
+    s->asleep[which]++;
+    unlock(s);
+    slept = sem_change(s, which, -1, 0, timeout_ms < 0 ? NULL : until);
+    error = errno;
+    if (lock(s) < 0)
+        return -1;
+    if (slept == 0)
+        return 0;
+    if (sem_change(s, which, -1, IPC_NOWAIT, NULL) < 0)
+        s->asleep[which]--; /* nobody woke us */
+    return fail(error == EAGAIN ? ETIMEDOUT : error);
+}
+
+static void wake(struct segment *s, int which)
+{
+    if (s->asleep[which] == 0)
+        return;
+    sem_change(s, which, (int)s->asleep[which], 0, NULL);
+    s->asleep[which] = 0;
+}
+
+/* ---- bytes of the ring -------------------------------------------------------- */
+
+static void copy_in(struct segment *s, uint64_t at, const void *from, size_t len)
+{
+    size_t offset = at % s->capacity;
+    size_t first = len < s->capacity - offset ? len : s->capacity - offset;
+
+    if (len == 0)
+        return;
+    memcpy(s->data + offset, from, first);
+    memcpy(s->data, (const unsigned char *)from + first, len - first);
+}
+
+static void copy_out(const struct segment *s, uint64_t at, void *to, size_t len)
+{
+    size_t offset = at % s->capacity;
+    size_t first = len < s->capacity - offset ? len : s->capacity - offset;
+
+    if (len == 0)
+        return;
+    memcpy(to, s->data + offset, first);
+    memcpy((unsigned char *)to + first, s->data, len - first);
+}
+
+/* ---- the start-up protocol ------------------------------------------------------ */
+
+static int init_segment(struct segment *s, const char *name, size_t capacity_bytes, unsigned flags)
+{
+    unsigned short values[SEMAPHORES] = {[LOCK] = 1};
+    union {
+        int value;
+        unsigned short *array;
+    } arg = {.array = values};
+    int error;
+
+    s->semaphores = semget(IPC_PRIVATE, SEMAPHORES, 0600);
+    if (s->semaphores < 0)
+        return -1;
+    if (semctl(s->semaphores, 0, SETALL, arg) < 0) {
+        error = errno;
+        semctl(s->semaphores, 0, IPC_RMID);
+        return fail(error);
+    }
+    s->capacity = capacity_bytes;
+    s->flags = flags;
+    strcpy(s->name, name);
+    atomic_store(&s->ready, READY); /* last: the others may look from now on */
+    return 0;
+}
+
+/* Counts this process in; ENOENT if the ring was destroyed and is gone. */
+static int enter(const struct segment *s)
+{
+    if (sem_change(s, OPEN, 1, SEM_UNDO, NULL) == 0)
+        return 0;
+    return fail(errno == EINVAL || errno == EIDRM ? ENOENT : errno);
+}
+
+/* With the lock, which goes with the semaphores if nobody needs them. */
+static void leave_lock(const struct segment *s)
+{
+    if (s->destroyed && semctl(s->semaphores, OPEN, GETVAL) == 0)
+        semctl(s->semaphores, 0, IPC_RMID);
+    else
+        unlock(s);
+}
+
+static int check_segment(const struct segment *s, size_t size_bytes, const char *name,
+                         size_t capacity_bytes, unsigned flags)
+{
+    if (strcmp(s->name, name) != 0)
+        return fail(EEXIST);
+    if (s->capacity != capacity_bytes || s->flags != flags ||
+        size_bytes < sizeof(*s) + capacity_bytes)
+        return fail(EINVAL);
+    return 0;
+}
+
+/* Called between two looks at a ring that is still being made. */
+static int look_again(unsigned *looks)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+
+    if (++*looks > 1000)
+        return fail(ETIMEDOUT);
+    nanosleep(&pause, NULL);
+    return 0;
+}
+
+static int create(struct ring *r, const char *name, size_t capacity_bytes, unsigned flags)
+{
+    void *base;
+    int error;
+
+    r->size_bytes = sizeof(struct segment) + capacity_bytes;
+    if (r->backend->create(name, r->size_bytes, &base) < 0)
+        return -1;
+    r->segment = base;
+    if (init_segment(r->segment, name, capacity_bytes, flags) == 0)
+        return 0;
+    error = errno;
+    r->backend->detach(base, r->size_bytes);
+    r->backend->remove(name);
+    return fail(error);
+}
+
+/* Gives EAGAIN if the ring is there and not ready. */
+static int attach(struct ring *r, const char *name)
+{
+    void *base;
+
+    if (r->backend->attach(name, &base, &r->size_bytes) < 0)
+        return -1;
+    r->segment = base;
+    if (r->size_bytes < sizeof(struct segment)) {
+        r->backend->detach(base, r->size_bytes);
+        return fail(EINVAL);
+    }
+    if (atomic_load(&r->segment->ready) != READY) {
+        r->backend->detach(base, r->size_bytes);
+        return fail(EAGAIN);
+    }
+    return 0;
+}
+
+static int create_or_attach(struct ring *r, const char *name, size_t capacity_bytes, unsigned flags)
+{
+    unsigned belongs = flags & (RING_SPSC | RING_SPIN);
+    unsigned looks = 0;
+    int error;
+
+    for (;;) {
+        if (flags & RING_CREATE) {
+            if (create(r, name, capacity_bytes, belongs) == 0)
+                break;
+            if (errno != EEXIST || flags & RING_EXCL)
+                return -1;
+        }
+        if (attach(r, name) == 0)
+            break;
+        if (errno != EAGAIN && !(errno == ENOENT && flags & RING_CREATE))
+            return -1;
+        if (look_again(&looks) < 0)
+            return -1;
+    }
+    if (check_segment(r->segment, r->size_bytes, name, capacity_bytes, belongs) == 0 &&
+        enter(r->segment) == 0)
+        return 0;
+    error = errno;
+    r->backend->detach(r->segment, r->size_bytes);
+    return fail(error);
+}
+
+/* ---- the contract ------------------------------------------------------------------ */
+
+struct ring *ring_open(const char *name, int backend, size_t capacity_bytes, unsigned flags)
+{
+    const unsigned known = RING_CREATE | RING_EXCL | RING_SPSC | RING_SPIN;
+    const struct backend *b = backend_of(backend);
+    struct ring *r;
+
+    if (b == NULL || check_name(name) < 0)
+        return NULL;
+    if (capacity_bytes < RING_CAPACITY_MIN || capacity_bytes > RING_CAPACITY_MAX ||
+        capacity_bytes % 8 != 0 || flags & ~known ||
+        (flags & (RING_CREATE | RING_EXCL)) == RING_EXCL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    r = malloc(sizeof(*r));
+    if (r == NULL)
+        return NULL;
+    r->backend = b;
+    if (create_or_attach(r, name, capacity_bytes, flags) < 0) {
+        int error = errno;
+
+        free(r);
+        errno = error;
+        return NULL;
+    }
+    return r;
+}
+
+int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
+{
+    struct segment *s = ring->segment;
+    struct timespec until = after_ms(timeout_ms > 0 ? timeout_ms : 0);
+    uint64_t length = len;
+    int result = 0;
+
+    if (timeout_ms < -1)
+        return fail(EINVAL);
+    if (len > s->capacity - 8)
+        return fail(EMSGSIZE);
+    if (lock(s) < 0)
+        return -1;
+    while (s->capacity - s->used < RING_COST(len) && result == 0)
+        result = sleep_on(s, PUTTERS, timeout_ms, &until);
+    if (s->capacity - s->used < RING_COST(len)) {
+        unlock(s);
+        return fail(ETIMEDOUT);
+    }
+    copy_in(s, s->first + s->used, &length, 8);
+    copy_in(s, s->first + s->used + 8, buf, len);
+    s->used += RING_COST(len);
+    wake(s, GETTERS);
+    unlock(s);
+    return 0;
+}
+
+ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms)
+{
+    struct segment *s = ring->segment;
+    struct timespec until = after_ms(timeout_ms > 0 ? timeout_ms : 0);
+    uint64_t length;
+    int result = 0;
+
+    if (timeout_ms < -1)
+        return fail(EINVAL);
+    if (lock(s) < 0)
+        return -1;
+    while (s->used == 0 && result == 0)
+        result = sleep_on(s, GETTERS, timeout_ms, &until);
+    if (s->used == 0) {
+        unlock(s);
+        return fail(ETIMEDOUT);
+    }
+    copy_out(s, s->first, &length, 8);
+    if (length > size) {
+        unlock(s);
+        return fail(EMSGSIZE);
+    }
+    copy_out(s, s->first + 8, buf, length);
+    s->first = (s->first + RING_COST(length)) % s->capacity;
+    s->used -= RING_COST(length);
+    wake(s, PUTTERS);
+    unlock(s);
+    return (ssize_t)length;
+}
+
+int ring_close(struct ring *ring)
+{
+    int result;
+
+    if (ring == NULL)
+        return 0;
+    lock(ring->segment);
+    sem_change(ring->segment, OPEN, -1, SEM_UNDO, NULL);
+    leave_lock(ring->segment);
+    result = ring->backend->detach(ring->segment, ring->size_bytes);
+    free(ring);
+    return result;
+}
+
+int ring_destroy(const char *name, int backend)
+{
+    const struct backend *b = backend_of(backend);
+    struct ring r = {.backend = b};
+    int result, error;
+
+    if (b == NULL || check_name(name) < 0)
+        return -1;
+    if (attach(&r, name) < 0) /* EAGAIN: its maker never finished it */
+        return errno == ENOENT ? -1 : b->remove(name);
+    if (strcmp(r.segment->name, name) != 0) {
+        result = fail(ENOENT);
+    } else if (lock(r.segment) < 0) {
+        result = fail(errno == EINVAL || errno == EIDRM ? ENOENT : errno);
+    } else {
+        result = b->remove(name);
+        if (result == 0)
+            r.segment->destroyed = 1;
+        error = errno;
+        leave_lock(r.segment);
+        errno = error;
+    }
+    error = errno;
+    b->detach(r.segment, r.size_bytes);
+    errno = error;
+    return result;
+}
