@@ -1,0 +1,189 @@
+/* experiment.c - three experiments with your allocator; not graded.
+ *
+ *     gcc -O2 -o build/experiment experiment.c buddy.c
+ *     build/experiment internal|external|speed
+ *
+ * Unlike the tests this links buddy.c and calls it directly.
+ */
+#include "buddy.h"
+
+#include <err.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MIN_BLOCK_BYTES = 16 };
+
+static struct buddy *new_region(size_t len_bytes)
+{
+    size_t meta_bytes = buddy_sizeof(len_bytes, MIN_BLOCK_BYTES);
+    void *meta = malloc(meta_bytes), *base = aligned_alloc(4096, len_bytes);
+    struct buddy *b;
+
+    if (meta == NULL || base == NULL)
+        errx(1, "no memory for a region of %zu bytes", len_bytes);
+    memset(base, 0, len_bytes); /* the pages exist before anything is timed */
+    b = buddy_init(meta, base, len_bytes, MIN_BLOCK_BYTES);
+    if (b == NULL)
+        err(1, "buddy_init");
+    return b;
+}
+
+static uint64_t next_random(void)
+{
+    static uint64_t x = 88172645463325252u;
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return x;
+}
+
+/* ---- internal: how much of the blocks in use nobody asked for ---- */
+
+static size_t used_bytes(const struct buddy *b)
+{
+    size_t n = buddy_blocks(b, NULL, 0), total = 0;
+    struct buddy_block *blocks = malloc(n * sizeof *blocks);
+
+    if (blocks == NULL)
+        err(1, "malloc");
+    buddy_blocks(b, blocks, n);
+    for (size_t i = 0; i < n; i++)
+        if (blocks[i].used)
+            total += blocks[i].size_bytes;
+    free(blocks);
+    return total;
+}
+
+/* Fills a region with sizes that are drawn evenly from smallest to largest. */
+static void fill(size_t smallest, size_t largest)
+{
+    struct buddy *b = new_region((size_t)16 << 20);
+    size_t asked_bytes = 0, size_bytes;
+
+    for (;;) {
+        size_bytes = smallest + next_random() % (largest - smallest + 1);
+        if (buddy_alloc(b, size_bytes) == NULL)
+            break;
+        asked_bytes += size_bytes;
+    }
+    printf("%5zu to %5zu bytes: asked for %9zu, in blocks of together %9zu: %5.1f %% of it wasted\n",
+           smallest, largest, asked_bytes, used_bytes(b),
+           100.0 - 100.0 * (double)asked_bytes / (double)used_bytes(b));
+}
+
+static void internal(void)
+{
+    fill(1024, 1024);
+    fill(1025, 1025);
+    fill(1, 1024);
+    fill(1, 1500);
+    fill(513, 1024);
+}
+
+/* ---- external: how much is free, and how much of it can be had at once ---- */
+
+static size_t largest_that_can_be_had(struct buddy *b, size_t limit_bytes)
+{
+    for (size_t size_bytes = limit_bytes; size_bytes > 0; size_bytes /= 2) {
+        void *block = buddy_alloc(b, size_bytes);
+
+        if (block != NULL) {
+            buddy_free(b, block);
+            return size_bytes;
+        }
+    }
+    return 0;
+}
+
+/* Fills the region with blocks of 64 bytes, then frees all but every n-th of
+ * them, counted in the order of their addresses. */
+static void leave_every(size_t n)
+{
+    enum { LEN_BYTES = 1 << 20, BLOCKS = LEN_BYTES / 64 };
+    struct buddy *b = new_region(LEN_BYTES);
+    static char *blocks[BLOCKS];
+    size_t free_bytes = 0;
+    char *base = NULL;
+
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = buddy_alloc(b, 64);
+        if (blocks[i] != NULL && (base == NULL || blocks[i] < base))
+            base = blocks[i];
+    }
+    for (size_t i = 0; i < BLOCKS; i++)
+        if (blocks[i] != NULL && (size_t)(blocks[i] - base) / 64 % n != 0) {
+            buddy_free(b, blocks[i]);
+            free_bytes += 64;
+        }
+    printf("one block of 64 in %5zu stays: %7zu bytes are free, at most %7zu of them at once\n", n,
+           free_bytes, largest_that_can_be_had(b, LEN_BYTES));
+}
+
+static void external(void)
+{
+    leave_every(2);
+    leave_every(3);
+    leave_every(16);
+    leave_every(1024);
+    leave_every(16384);
+}
+
+/* ---- speed: what a pair of calls costs, here and in malloc ---- */
+
+static double seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* One block comes and goes: the longest way down, and the longest way up. */
+static void ping_pong(size_t len_bytes)
+{
+    enum { PAIRS = 100000 };
+    struct buddy *b = new_region(len_bytes);
+    double start = seconds();
+
+    for (int i = 0; i < PAIRS; i++)
+        buddy_free(b, buddy_alloc(b, 16));
+    printf("region of %9zu bytes: alloc and free of 16 bytes take %6.1f ns\n", len_bytes,
+           (seconds() - start) / PAIRS * 1e9);
+}
+
+static void ping_pong_malloc(void)
+{
+    enum { PAIRS = 100000 };
+    double start = seconds();
+
+    for (int i = 0; i < PAIRS; i++) {
+        void *volatile block = malloc(16);
+
+        free(block);
+    }
+    printf("malloc and free of 16 bytes take %6.1f ns\n", (seconds() - start) / PAIRS * 1e9);
+}
+
+static void speed(void)
+{
+    for (size_t len_bytes = 1024; len_bytes <= (size_t)64 << 20; len_bytes *= 16)
+        ping_pong(len_bytes);
+    ping_pong_malloc();
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "internal") == 0)
+        internal();
+    else if (argc == 2 && strcmp(argv[1], "external") == 0)
+        external();
+    else if (argc == 2 && strcmp(argv[1], "speed") == 0)
+        speed();
+    else
+        errx(2, "usage: experiment internal|external|speed");
+    return 0;
+}
