@@ -75,12 +75,33 @@ static char UNUSED_ *contents(int fd)
     return text;
 }
 
-#define assert_file_holds(fd, expected)                                                            \
-    do {                                                                                           \
-        char *text_ = contents(fd);                                                                \
-        assert_string_equal(text_, expected);                                                      \
-        free(text_);                                                                               \
-    } while (0)
+/* A text as C writes it, cut off where it gets long. */
+static const char UNUSED_ *quoted(const char *text, char *space, size_t size)
+{
+    size_t n = 0;
+
+    for (; *text != '\0' && n + 8 < size; text++)
+        if (*text == '\n')
+            n += (size_t)snprintf(space + n, size - n, "\\n");
+        else if (*text >= ' ' && *text <= '~')
+            n += (size_t)snprintf(space + n, size - n, "%c", *text);
+        else
+            n += (size_t)snprintf(space + n, size - n, "\\x%02x", (unsigned char)*text);
+    snprintf(space + n, size - n, "%s", *text != '\0' ? "..." : "");
+    return space;
+}
+
+#define assert_file_holds(fd, expected) check_file_holds(fd, #fd, expected)
+static void UNUSED_ check_file_holds(int fd, const char *name, const char *expected)
+{
+    char *text = contents(fd);
+    char have[300], want[300];
+
+    if (strcmp(text, expected) != 0)
+        fail_msg("the file \"%s\" holds \"%s\"; expected: \"%s\"", name,
+                 quoted(text, have, sizeof have), quoted(expected, want, sizeof want));
+    free(text);
+}
 
 /* Makes an input readable from its beginning again, and an output empty; test
  * and puppet share the file's position. */
