@@ -4,6 +4,9 @@
  */
 #include "buddy.h"
 
+#ifdef SOLUTION
+#include <assert.h>
+#endif
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -213,6 +216,60 @@ static size_t join(struct buddy *b, size_t unit, unsigned *order)
     *order = k;
     return unit;
 }
+
+/* ---- what always holds between calls ---- */
+
+#ifdef BUDDY_DEBUG
+static bool list_is_sound(const struct buddy *b, unsigned order, size_t nblocks)
+{
+    const struct free_block *prev = NULL, *block = b->free[order].first;
+
+    if ((b->nonempty & bit(order)) != (nblocks > 0 ? bit(order) : 0))
+        return false;
+    for (; nblocks > 0; nblocks--) {
+        if (b->state[unit_at(b, block)] != (FREE | order))
+            return false;
+        if (prev != NULL && (prev->next != block || block->prev != prev))
+            return false;
+        prev = block;
+        block = block == b->free[order].last ? NULL : block->next;
+    }
+    return block == NULL && prev == b->free[order].last;
+}
+
+/* The blocks fill the region, each at a multiple of its size; no two buddies
+ * are both free; the lists hold the free blocks and nothing else. */
+static bool buddy_check(const struct buddy *b)
+{
+    size_t nfree[MAX_ORDERS] = {0};
+    size_t unit = 0;
+
+    while (unit < b->nunits) {
+        unsigned order = b->state[unit] & ORDER_MASK;
+        size_t nunits = (size_t)1 << order;
+        bool is_free = b->state[unit] == (FREE | order);
+
+        if (!is_free && b->state[unit] != (USED | order))
+            return false;
+        if (unit % nunits != 0 || nunits > b->nunits - unit)
+            return false;
+        for (size_t i = 1; i < nunits; i++)
+            if (b->state[unit + i] != INSIDE)
+                return false;
+        if (is_free && b->state[unit ^ nunits] == (FREE | order))
+            return false;
+        nfree[order] += is_free;
+        unit += nunits;
+    }
+    for (unsigned order = 0; order < MAX_ORDERS; order++)
+        if (!list_is_sound(b, order, nfree[order]))
+            return false;
+    return b->state[b->nunits] == INSIDE;
+}
+#define CHECK(b) assert(buddy_check(b))
+#else
+#define CHECK(b) ((void)0)
+#endif
 #endif
 
 /* ---- the contract ---- */
@@ -252,6 +309,7 @@ struct buddy *buddy_init(void *meta, void *base, size_t len_bytes, size_t min_bl
         add_free(b, unit, order);
         unit += (size_t)1 << order;
     }
+    CHECK(b);
 #else
     /* TODO(01-buddy): refuse what else the contract refuses; a length that is
      * no power of two is several blocks */
@@ -278,6 +336,7 @@ void *buddy_alloc(struct buddy *b, size_t size_bytes)
 
     split(b, unit, order, wanted);
     b->state[unit] = (uint8_t)(USED | wanted);
+    CHECK(b);
     return block_at(b, unit);
 #else
     /* TODO(01-buddy): find the smallest free block that fits, and halve it
@@ -305,6 +364,7 @@ int buddy_free(struct buddy *b, void *block)
 
     unit = join(b, unit, &order);
     add_free(b, unit, order);
+    CHECK(b);
     return 0;
 #else
     /* TODO(01-buddy): refuse what is no block in use; join the block with its

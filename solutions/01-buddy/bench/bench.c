@@ -17,7 +17,6 @@
 
 #include <dlfcn.h>
 #include <err.h>
-#include <inttypes.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,8 +25,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { MAX_ALLOCATORS = 16, ROUNDS = 9, NPINGPONG = 1000000, NFILL = 1 << 20, NMIXED = 2000000 };
+enum { MAX_ALLOCATORS = 16, ROUNDS = 5, NPINGPONG = 1000000, NFILL = 1 << 20, NMIXED = 2000000 };
 enum workload { MIXED_A, MIXED_B, PINGPONG, FILL, RANDOM_FREE, WORKLOADS };
 
 static const size_t LEN_BYTES = (size_t)64 << 20;
@@ -373,6 +373,8 @@ int main(int argc, char **argv)
 
     for (size_t round = 0; round < ROUNDS; round++) {
         for (size_t i = 0; i < n; i++) {
+            if (isatty(STDERR_FILENO))
+                fprintf(stderr, "\rround %zu of %d, %-24s\r", round + 1, ROUNDS, all[i].name);
             all[i].ns[MIXED_A][round] = run_mixed(&all[i], &a);
             all[i].ns[MIXED_B][round] = run_mixed(&all[i], &b);
             all[i].ns[PINGPONG][round] = run_pingpong(&all[i]);
