@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from labkit.manifest import load_lab
-from labkit.scaffold import new_lab
 from labkit.verify import Check, Options, Outcome, checks, exit_status, run_check, verify
 
-REPOSITORY = Path(__file__).parents[2]
 LAB = "08-twice"
 OPTIONS = Options()
 
@@ -36,22 +34,10 @@ rule = "Negative numbers are doubled too."
 RIGHT = '#include "twice.h"\n\nint twice_twice(int number)\n{\n    return number + number;\n}\n'
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with one new lab whose kit is built; tests change copies of it."""
-    root = tmp_path_factory.mktemp("template")
-    (root / "labs").mkdir()
-    for name in ("lab.mk", "testkit"):
-        (root / "labs" / name).symlink_to(REPOSITORY / "labs" / name)
-    new_lab(root, LAB)
-    assert outcome(root, "reference/scores_full").verdict == "ok"
-    return root
-
-
 @pytest.fixture
-def root(template: Path, tmp_path: Path) -> Path:
-    """A copy of that repository."""
-    return Path(shutil.copytree(template, tmp_path / "root", symlinks=True))
+def root(new_lab_root: Path, tmp_path: Path) -> Path:
+    """A copy of a repository with one new lab, kit built."""
+    return Path(shutil.copytree(new_lab_root, tmp_path / "root", symlinks=True))
 
 
 def check(root: Path, name: str, options: Options = OPTIONS) -> Check:

@@ -1,0 +1,34 @@
+"""What several test files need: a repository with one new lab in it."""
+
+from pathlib import Path
+
+import pytest
+
+from labkit.kit import build_kit
+from labkit.manifest import load_lab
+from labkit.scaffold import new_lab
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def empty_root(tmp_path: Path) -> Path:
+    """A repository without labs, which shares the test kit."""
+    return make_root(tmp_path / "empty")
+
+
+@pytest.fixture(scope="session")
+def new_lab_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with lab 08-twice as `labkit new` makes it, kit built; to be copied."""
+    root = make_root(tmp_path_factory.mktemp("repository") / "root")
+    new_lab(root, "08-twice")
+    build_kit(load_lab(root, "08-twice"))
+    return root
+
+
+def make_root(root: Path) -> Path:
+    """The folders of a repository around this one's test kit."""
+    (root / "labs").mkdir(parents=True)
+    for name in ("lab.mk", "testkit"):
+        (root / "labs" / name).symlink_to(REPOSITORY / "labs" / name)
+    return root
