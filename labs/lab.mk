@@ -53,7 +53,7 @@ STUDENT_PROGRAMS := $(filter-out $(KIT_PROGRAMS),$(PROGRAMS))
 HAND_IN := $(sort $(SUBMISSION) $(foreach p,$(STUDENT_PROGRAMS),$($(p)_SRC)))
 HEADERS := $(wildcard *.h)
 PROGRAM_PATHS := $(PROGRAMS:%=$(BUILD)/programs/%)
-RUN := $(BUILD)/test_public --puppet $(BUILD)/puppet --submission $(BUILD)/submission.so --programs $(abspath $(BUILD))/programs
+RUN := $(BUILD)/test_public --puppet $(BUILD)/puppet --submission $(BUILD)/submission.so --programs '$(abspath $(BUILD))/programs'
 
 # ---- what one can do ---------------------------------------------------------
 
@@ -79,7 +79,7 @@ debug: build $(BUILD)/gdb.commands
 
 memcheck: build
 	$(RUN) --patient --wrap 'valgrind -q --leak-check=full --log-file=$(BUILD)/memcheck.log' $(TEST)
-	@if [ -s $(BUILD)/memcheck.log ]; then cat $(BUILD)/memcheck.log; exit 1; fi
+	@awk '/^==/ { print; found = 1 } END { exit found }' $(BUILD)/memcheck.log
 	@echo 'Valgrind found nothing to complain about'
 
 watch:
