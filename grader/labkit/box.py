@@ -128,7 +128,7 @@ def run_job(kind: BoxKind, job: Job, *, seconds: float, stop: Stop | None = None
     """Runs a job to its end, or kills it at the deadline."""
     box = kind.start(job)
     sink = Sink(job.limits.output_bytes)
-    watch = Watch({box.output: sink}, stop)
+    watch = Watch({box.output: sink}, [stop] if stop else [])
     try:
         ended = watch.wait(box.pid, seconds=seconds)
     finally:
@@ -138,7 +138,7 @@ def run_job(kind: BoxKind, job: Job, *, seconds: float, stop: Stop | None = None
 
 def end_box(box: Box, watch: Watch, *, patience_s: float = 0.0) -> None:
     """Waits for a box to end by itself for a while, then kills it; reaps and sweeps."""
-    watch.stop = None
+    watch.stops = ()
     if watch.wait(box.pid, seconds=patience_s) is not Ended.DONE:
         box.kill()
         if watch.wait(box.pid, seconds=END_SECONDS) is not Ended.DONE:
@@ -310,8 +310,11 @@ def _limited(limits: Limits) -> list[str]:
     argv = ["prlimit", "--core=0"]
     for name, number, value in wanted:
         hard = resource.getrlimit(number)[1]
-        if value:
-            argv.append(f"--{name}={value if hard == resource.RLIM_INFINITY else min(value, hard)}")
+        most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        if value and name == "cpu":  # first SIGXCPU, which says why
+            argv.append(f"--cpu={most}:{most + 1 if most == value else most}")
+        elif value:
+            argv.append(f"--{name}={most}")
     return [*argv, "--"]
 
 

@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import Final
 
 from labkit import probe
-from labkit.box import BoxKind
-from labkit.build import BuildReport, compile_submission
+from labkit.build import compile_submission
 from labkit.errors import GraderError, Interrupted
 from labkit.intake import Submission, collect
-from labkit.kit import Kit, build_folder, build_kit
+from labkit.kit import build_folder, build_kit
 from labkit.manifest import Lab
 from labkit.result import BuildInfo, Result, SubmissionInfo
 from labkit.run import Bench, MemcheckRun, TestRun, run_memcheck, run_test
 from labkit.score import Runs, score
 from labkit.threads import in_threads
 from labkit.watch import Stop
-from labkit.workroom import Workroom, workroom
+from labkit.workroom import workroom
 from labkit.writers import markdown
 
 JOBS: Final = 2
@@ -77,31 +76,31 @@ def bench(
 ) -> Iterator[tuple[Bench, Submission]]:
     """A submission, compiled and ready to be tested, until the end of the block."""
     kit = build_kit(lab)
-    stop = Stop()
+    stop, hangs = Stop(), Stop()
     try:
         with workroom(lab, kit) as room:
             submission = collect(source, lab, room.src)
             kind = probe.choose(box, lab, kit)
-            build = _compile(lab, kit, room, kind, stop)
-            yield Bench(lab, kit, room, build, kind, seed, stop), submission
+            build = compile_submission(lab, kit, room, box=kind, stop=stop)
+            yield Bench(lab, kit, room, build, kind, seed, stop, hangs), submission
     finally:
         stop.close()
-
-
-def _compile(lab: Lab, kit: Kit, room: Workroom, kind: BoxKind, stop: Stop) -> BuildReport:
-    return compile_submission(lab, kit, room, box=kind, stop=stop)
+        hangs.close()
 
 
 def _tasks(
     ready: Bench, tests: dict[str, TestRun], memchecks: list[MemcheckRun], *, valgrind: bool
 ) -> list[Callable[[], None]]:
     """What can be done side by side; the Valgrind pass, the longest, first."""
+    under_valgrind = ready.lab.memcheck.tests if ready.lab.memcheck else ()
 
     def memcheck() -> None:
         memchecks.append(run_memcheck(ready))
 
     def test(name: str) -> None:
         tests[name] = run_test(ready, name)
+        if tests[name].hung and name in under_valgrind:
+            ready.hangs.set()
 
     first = [memcheck] if valgrind and ready.lab.memcheck else []
     return [*first, *(functools.partial(test, t.name) for t in ready.lab.tests)]

@@ -32,8 +32,13 @@ Status = Literal["pass", "fail", "error"]
 EXPLANATION_BYTES: Final = 64 << 10
 LOG_BYTES: Final = 8 << 20
 END_SECONDS: Final = 5.0  # for a test binary or a stage whose peer has gone
-FRAME: Final = re.compile(r"^\[[ =A-Z-]{10}\] ?")  # cmocka's margin
-ERROR_MARK: Final = "[  ERROR   ]"
+# What cmocka writes in front of a failed assertion, its place, and the end.
+ERROR_MARK: Final = "[  ERROR   ] --- "
+LINE_MARK: Final = "[   LINE   ] --- "
+END_MARK: Final = "[  PASSED  ]"
+
+HANG: Final = re.compile(r" did not return: |SIGXCPU")
+HANGS: Final = "one of the tests that run under Valgrind hangs"
 
 # Valgrind reserves and shadows memory, and is some 30 times slower.
 VALGRIND_FACTOR: Final = 10
@@ -51,6 +56,7 @@ class TestRun:
     message: str = ""  # the test's own explanation
     output: str = ""  # what the submission printed
     seconds: float = 0.0
+    hung: bool = False  # it was ended because it would not
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class Bench:
     box: BoxKind
     seed: int
     stop: Stop
+    hangs: Stop  # set when a test that runs under Valgrind too was found to hang
 
 
 @dataclass(frozen=True)
@@ -106,11 +113,16 @@ def run_test(bench: Bench, name: str) -> TestRun:
         message=message,
         output=session.output,
         seconds=session.seconds,
+        hung=session.ended is Ended.DEADLINE or bool(HANG.search(message)),
     )
 
 
 def run_memcheck(bench: Bench) -> MemcheckRun:
-    """The tests of [memcheck], in one box, with the stage under Valgrind."""
+    """The tests of [memcheck], in one box, with the stage under Valgrind.
+
+    Ended early when one of them was found to hang, which takes very long to
+    find out under Valgrind.
+    """
     lab = bench.lab
     if lab.memcheck is None:
         raise GraderError(f"lab {lab.name} has no [memcheck]")
@@ -126,7 +138,11 @@ def run_memcheck(bench: Bench) -> MemcheckRun:
     log = os.pipe()
     words = ["valgrind", *memcheck.OPTIONS, f"--log-fd={log[1]}", "--"]
     stage = (*words, *_stage(bench), "--log-fd", str(log[1]))
-    session = _session(bench, stage, lab.memcheck.tests, limits=limits, log=log, patient=True)
+    session = _session(
+        bench, stage, lab.memcheck.tests, limits=limits, log=log, patient=True, cancel=bench.hangs
+    )
+    if session.ended is Ended.STOPPED:
+        return MemcheckRun("fail", message=HANGS, seconds=session.seconds)
     if session.ended is Ended.DEADLINE:
         message = f"the tests did not end under Valgrind in {limits.deadline_s} s"
         return MemcheckRun("fail", message=message, seconds=session.seconds)
@@ -144,14 +160,21 @@ def run_memcheck(bench: Bench) -> MemcheckRun:
 
 
 def explanation(text: str) -> str:
-    """The lines in which the test says what went wrong, without cmocka's margin."""
-    lines = text.splitlines()
-    kept = [
-        re.sub(r"^--- ", "", FRAME.sub("", line))
-        for line in lines
-        if line.startswith(ERROR_MARK) or not FRAME.match(line)
-    ]
-    return "\n".join(line for line in kept if line.strip()).strip()
+    """What the test says: the assertion, where it stands, the last calls made."""
+    what: list[str] = []
+    calls: list[str] = []
+    place = ""
+    for line in text.splitlines():
+        rest = line.removeprefix(ERROR_MARK).removeprefix("ERROR: ")
+        if line.startswith(END_MARK):
+            break
+        if rest.startswith(LINE_MARK):
+            place = rest.removeprefix(LINE_MARK).removesuffix(": error: Failure!")
+        elif line.startswith("calls of ") or (calls and not what and line.startswith("  ")):
+            calls.append(line)
+        elif rest.strip():
+            what.append(rest)
+    return "\n".join([*what, *([f"at {place}"] if place else []), *calls])
 
 
 def _broken(session: Session) -> str:
@@ -174,6 +197,7 @@ def _session(
     limits: Limits,
     log: tuple[int, int] | None = None,
     patient: bool = False,
+    cancel: Stop | None = None,
 ) -> Session:
     """Starts box and test binary with the two ends of one socket; waits for both."""
     if bench.stop.is_set:
@@ -203,7 +227,7 @@ def _session(
     if log:
         os.close(log[1])
         pipes[log[0]] = logged
-    watch = Watch(pipes, bench.stop)
+    watch = Watch(pipes, [bench.stop, cancel] if cancel else [bench.stop])
     try:
         ended = watch.wait(test.pid, seconds=limits.deadline_s)
     finally:
@@ -211,7 +235,7 @@ def _session(
             test.kill()
             test.wait()
         end_box(box, watch, patience_s=END_SECONDS)
-    if ended is Ended.STOPPED:
+    if bench.stop.is_set:
         raise Interrupted
     return Session(
         ended=ended,
@@ -236,7 +260,7 @@ def _start_test(
         process = subprocess.Popen(
             [*argv, *names],
             stdin=subprocess.DEVNULL,
-            stdout=write,
+            stdout=subprocess.DEVNULL,
             stderr=write,
             env=TEST_ENVIRONMENT,
             pass_fds=(stage_fd,),

@@ -1,24 +1,18 @@
 """A class to try the grader on, made from what the repository holds.
 
-Reference, skeleton, every broken version and accepted solution, one of them
-as a zip and one as a tar.gz, one that does not compile and one that hangs.
+Reference (also as a zip and as a tar.gz), skeleton, every accepted solution,
+every broken version, of which one should hang, and one that does not compile.
 """
 
 import shutil
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import Final
 
 from labkit.kit import build_folder
 from labkit.manifest import Lab
 from labkit.mutants import load_mutant, mutant_paths, write_mutant
 from labkit.skeleton import write_reference
-
-# Runs when the submission is loaded, so that no lab needs a version of its own.
-HANG: Final = (
-    "\n__attribute__((constructor)) static void hang(void)\n{\n    for (;;)\n        ;\n}\n"
-)
 
 
 def sample_class(lab: Lab) -> tuple[Path, ...]:
@@ -36,11 +30,10 @@ def sample_class(lab: Lab) -> tuple[Path, ...]:
         made.append(folder / f"broken {mutant.name}")
         write_mutant(mutant, lab, made[-1])
     made += [_zip(lab, reference), _tar(lab, reference)]
-    no_compile = _copy(lab, reference, folder / "does not compile")
-    _append(no_compile / lab.files[0], "\nint half_a_function(void) {\n")
-    hangs = _copy(lab, reference, folder / "hangs")
-    _append(hangs / lab.files[0], HANG)
-    return (*made, no_compile, hangs)
+    made.append(_copy(lab, reference, folder / "does not compile"))
+    with (made[-1] / lab.files[0]).open("a", encoding="utf-8") as file:
+        file.write("\nint half_a_function(void) {\n")
+    return tuple(made)
 
 
 def _copy(lab: Lab, source: Path, folder: Path) -> Path:
@@ -48,10 +41,6 @@ def _copy(lab: Lab, source: Path, folder: Path) -> Path:
     for name in lab.files:
         shutil.copyfile(source / name, folder / name)
     return folder
-
-
-def _append(path: Path, text: str) -> None:
-    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
 def _zip(lab: Lab, folder: Path) -> Path:

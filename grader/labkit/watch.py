@@ -7,7 +7,7 @@ arrives, a process ends, the deadline is over, or the run is stopped.
 import os
 import select
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
@@ -68,9 +68,9 @@ class Watch:
     The pipes are closed at their end of file or in close().
     """
 
-    def __init__(self, pipes: Mapping[int, Sink], stop: Stop | None = None) -> None:
+    def __init__(self, pipes: Mapping[int, Sink], stops: Sequence[Stop] = ()) -> None:
         self.pipes = dict(pipes)
-        self.stop = stop
+        self.stops = tuple(stops)
         self.poll = select.poll()
         for fd in self.pipes:
             os.set_blocking(fd, False)
@@ -81,8 +81,8 @@ class Watch:
         deadline = time.monotonic() + seconds
         pidfd = os.pidfd_open(pid)
         self.poll.register(pidfd, select.POLLIN)
-        if self.stop:
-            self.poll.register(self.stop.fd, select.POLLIN)
+        for stop in self.stops:
+            self.poll.register(stop.fd, select.POLLIN)
         try:
             while (left := deadline - time.monotonic()) > 0:
                 ready = {fd for fd, _ in self.poll.poll(left * 1000)}
@@ -90,14 +90,14 @@ class Watch:
                     self._read(fd)
                 if pidfd in ready:
                     return Ended.DONE
-                if self.stop and self.stop.is_set:
+                if any(stop.is_set for stop in self.stops):
                     return Ended.STOPPED
             return Ended.DEADLINE
         finally:
             self.poll.unregister(pidfd)
             os.close(pidfd)
-            if self.stop:
-                self.poll.unregister(self.stop.fd)
+            for stop in self.stops:
+                self.poll.unregister(stop.fd)
 
     def _read(self, fd: int) -> bool:
         """Takes one chunk; False when there is none at the moment or never again."""
