@@ -13,20 +13,6 @@
 #include "ring.h"
 #include "testkit.h"
 
-/* One body, two tests: NAME over POSIX shared memory, sysv_NAME over System
- * V's.  The body finds its back end in `backend`. */
-#define BOTH(name)                                                             \
-    static void name##_body(int backend);                                      \
-    TEST(name)                                                                 \
-    {                                                                          \
-        name##_body(RING_POSIX);                                               \
-    }                                                                          \
-    TEST(sysv_##name)                                                          \
-    {                                                                          \
-        name##_body(RING_SYSV);                                                \
-    }                                                                          \
-    static void name##_body(int backend)
-
 /* A name that nothing else on this machine has, neither as a file nor as a
  * key, so that two runs do not meet where the box has no namespaces. */
 static inline char *fresh_name(void)
@@ -113,7 +99,7 @@ static inline void put_text(struct ring *ring, const char *text)
         fail_msg("ring_put(\"%s\") failed with %s", text, strerrorname_np(errno));
 }
 
-/* The oldest message, terminated, or "(errno's name)". */
+/* The oldest message, terminated; NULL if there is none to be had. */
 static inline const char *get_text(struct ring *ring)
 {
     static char text[256];
@@ -121,26 +107,75 @@ static inline const char *get_text(struct ring *ring)
     ssize_t len = ring_get(ring, buf, sizeof(text) - 1, 0);
 
     if (len < 0)
-        snprintf(text, sizeof(text), "(%s)", strerrorname_np(errno));
-    else if ((size_t)len >= sizeof(text))
+        return NULL;
+    if ((size_t)len >= sizeof(text))
         fail_msg("ring_get gave %zd for a buffer of %zu bytes", len, sizeof(text) - 1);
-    else {
-        memcpy(text, buf, (size_t)len);
-        text[len] = '\0';
-    }
+    memcpy(text, buf, (size_t)len);
+    text[len] = '\0';
     return text;
 }
 
-#define assert_next(ring, text) assert_string_equal(get_text(ring), text)
+#define assert_next(ring, text)                                                \
+    do {                                                                       \
+        const char *next_ = get_text(ring);                                    \
+                                                                               \
+        if (next_ == NULL)                                                     \
+            fail_msg("the next message should be \"%s\", and ring_get failed "  \
+                     "with %s",                                                \
+                     text, strerrorname_np(errno));                            \
+        assert_string_equal(next_, text);                                      \
+    } while (0)
 
-/* A call of which nothing should keep the puppet any longer. */
-#define assert_goes_on(p, why)                                                 \
+#define assert_empty(ring)                                                     \
+    do {                                                                       \
+        const char *next_ = get_text(ring);                                    \
+                                                                               \
+        if (next_ != NULL)                                                     \
+            fail_msg("the ring should be empty, and has \"%s\"", next_);       \
+    } while (0)
+
+/* Puts messages that cost 16 bytes until there is no room for another, and
+ * gives their number. */
+static inline int fill_up(struct ring *ring)
+{
+    char *message = arena_string("filling");
+    int n = 0;
+
+    while (ring_put(ring, message, 7, 0) == 0)
+        if (++n > 1000)
+            fail_msg("a ring takes %d messages and is never full", n);
+    return n;
+}
+
+/* How many such messages the empty ring takes. */
+static inline int room_for(struct ring *ring)
+{
+    int n = fill_up(ring);
+
+    for (int i = 0; i < n; i++)
+        assert_next(ring, "filling");
+    assert_empty(ring);
+    return n;
+}
+
+/* The call waits, well or badly: in tests that judge something else. */
+#define assert_waits(p)                                                        \
     do {                                                                       \
         enum puppet_state state_ = puppet_settle(p);                           \
                                                                                \
-        if (state_ != PUPPET_RETURNED)                                         \
-            fail_msg("%s", state_ == PUPPET_DEAD ? "the process died" : (why)); \
+        if (state_ == PUPPET_RETURNED || state_ == PUPPET_DEAD)                \
+            fail_msg("a call that should wait gave %d (errno %s)", finish(p),  \
+                     strerrorname_np(errno));                                  \
     } while (0)
+
+/* A call that nothing keeps any longer. */
+#define assert_goes_on(p, why)                                                 \
+    do {                                                                       \
+        if (puppet_settle(p) == PUPPET_BLOCKED)                                \
+            fail_msg("%s", why);                                               \
+    } while (0)
+#define NO_MESSAGE_SEEN "ring_get still waits, and there is a message"
+#define NO_ROOM_SEEN "ring_put still waits, and there is room"
 
 static inline uint64_t now_ns(void)
 {

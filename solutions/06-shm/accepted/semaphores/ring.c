@@ -1,11 +1,11 @@
 /* Accepted: semaphores only, System V's, because they have an owner.
  *
- * Every ring has a set of four semaphores whose id stands in the segment.
- * LOCK is taken and given with SEM_UNDO, so that the kernel gives it back for
- * a process that dies.  GETTERS and PUTTERS are slept on: whoever changes the
- * ring gives each of them as many as are asleep.  OPEN counts, with SEM_UNDO
- * again, who has the ring open: the set must go with the last of them, and
- * not with the name.
+ * Every ring has a set of semaphores whose id stands in the segment.  LOCK is
+ * taken and given with SEM_UNDO, so that the kernel gives it back for a
+ * process that dies.  OPEN counts, with SEM_UNDO again, who has the ring open:
+ * the set must go with the last of them, and not with the name.  The others
+ * are beds: who waits takes a free one and sleeps on its semaphore, so that a
+ * wake-up reaches whom it is meant for and no newcomer takes it away.
  */
 #define _GNU_SOURCE
 #include "ring.h"
@@ -23,7 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK, GETTERS, PUTTERS, OPEN, SEMAPHORES };
+enum { LOCK, OPEN, BED, BEDS = 128, SEMAPHORES = BED + BEDS };
+enum sleeper { NOBODY, GETTER, PUTTER, WOKEN };
 
 struct segment {
     _Atomic uint32_t ready; /* READY as soon as all below may be used */
@@ -31,9 +32,10 @@ struct segment {
     uint64_t capacity;
     char name[RING_NAME_MAX + 1];
     int semaphores;
-    uint32_t destroyed;           /* the name is gone */
-    uint32_t asleep[SEMAPHORES];  /* on GETTERS and PUTTERS */
-    uint64_t first, used;         /* where the oldest byte lies, how many there are */
+    uint32_t destroyed;    /* the name is gone */
+    uint64_t first, used;  /* where the oldest byte lies, how many there are */
+    uint32_t asleep;       /* beds that are not NOBODY's */
+    uint8_t beds[BEDS];    /* enum sleeper */
     _Alignas(8) unsigned char data[];
 };
 
@@ -272,34 +274,46 @@ static struct timespec after_ms(int timeout_ms)
 }
 
 
-/* Sleeps, the lock given away meanwhile: 0 (perhaps for nothing), or -1 with
- * ETIMEDOUT.  Everyone who sleeps is counted in asleep, or has a semaphore
- * waiting for him. */
-static int sleep_on(struct segment *s, int which, int timeout_ms, const struct timespec *until)
+static int free_bed(const struct segment *s)
 {
+    for (int i = 0; i < BEDS; i++)
+        if (s->beds[i] == NOBODY)
+            return i;
+    return fail(EBUSY);
+}
+
+/* Sleeps, the lock given away meanwhile: 0 when woken, or -1. */
+static int sleep_as(struct segment *s, enum sleeper me, int timeout_ms,
+                    const struct timespec *until)
+{
+    int bed = free_bed(s);
     int slept, error;
 
     if (timeout_ms == 0)
         return fail(ETIMEDOUT);
-    s->asleep[which]++;
+    if (bed < 0)
+        return -1;
+    s->beds[bed] = (uint8_t)me;
+    s->asleep++;
     unlock(s);
-    slept = sem_change(s, which, -1, 0, timeout_ms < 0 ? NULL : until);
+    slept = sem_change(s, BED + bed, -1, 0, timeout_ms < 0 ? NULL : until);
     error = errno;
     if (lock(s) < 0)
         return -1;
-    if (slept == 0)
-        return 0;
-    if (sem_change(s, which, -1, IPC_NOWAIT, NULL) < 0)
-        s->asleep[which]--; /* nobody woke us */
-    return fail(error == EAGAIN ? ETIMEDOUT : error);
+    if (slept < 0 && s->beds[bed] == WOKEN) /* at that very moment */
+        slept = sem_change(s, BED + bed, -1, IPC_NOWAIT, NULL);
+    s->beds[bed] = NOBODY;
+    s->asleep--;
+    return slept == 0 ? 0 : fail(error == EAGAIN ? ETIMEDOUT : error);
 }
 
-static void wake(struct segment *s, int which)
+static void wake(struct segment *s, enum sleeper whom)
 {
-    if (s->asleep[which] == 0)
-        return;
-    sem_change(s, which, (int)s->asleep[which], 0, NULL);
-    s->asleep[which] = 0;
+    for (int i = 0; i < BEDS && s->asleep > 0; i++)
+        if (s->beds[i] == whom) {
+            s->beds[i] = WOKEN;
+            sem_change(s, BED + i, 1, 0, NULL);
+        }
 }
 
 /* ---- bytes of the ring -------------------------------------------------------- */
@@ -499,15 +513,17 @@ int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
     if (lock(s) < 0)
         return -1;
     while (s->capacity - s->used < RING_COST(len) && result == 0)
-        result = sleep_on(s, PUTTERS, timeout_ms, &until);
+        result = sleep_as(s, PUTTER, timeout_ms, &until);
     if (s->capacity - s->used < RING_COST(len)) {
+        int error = errno;
+
         unlock(s);
-        return fail(ETIMEDOUT);
+        return fail(error);
     }
     copy_in(s, s->first + s->used, &length, 8);
     copy_in(s, s->first + s->used + 8, buf, len);
     s->used += RING_COST(len);
-    wake(s, GETTERS);
+    wake(s, GETTER);
     unlock(s);
     return 0;
 }
@@ -524,10 +540,12 @@ ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms)
     if (lock(s) < 0)
         return -1;
     while (s->used == 0 && result == 0)
-        result = sleep_on(s, GETTERS, timeout_ms, &until);
+        result = sleep_as(s, GETTER, timeout_ms, &until);
     if (s->used == 0) {
+        int error = errno;
+
         unlock(s);
-        return fail(ETIMEDOUT);
+        return fail(error);
     }
     copy_out(s, s->first, &length, 8);
     if (length > size) {
@@ -537,7 +555,7 @@ ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms)
     copy_out(s, s->first + 8, buf, length);
     s->first = (s->first + RING_COST(length)) % s->capacity;
     s->used -= RING_COST(length);
-    wake(s, PUTTERS);
+    wake(s, PUTTER);
     unlock(s);
     return (ssize_t)length;
 }
