@@ -366,6 +366,7 @@ TEST(live_blocks_keep_their_contents)
         int filling;
     } slots[NSLOTS] = {{NULL, 0, 0}};
     uint64_t random = 4711;
+    int taken = 0;
 
     for (int step = 0; step < NSTEPS; step++) {
         size_t k = random_next(&random) % NSLOTS;
@@ -386,11 +387,15 @@ TEST(live_blocks_keep_their_contents)
         if (slots[k].block != NULL) {
             size_t offset_bytes = (uintptr_t)slots[k].block - (uintptr_t)r.base;
 
+            taken++;
             if (offset_bytes > r.len_bytes - slots[k].bytes)
                 fail_msg("buddy_alloc(b, %zu) gave a block outside the region", slots[k].bytes);
             memset(slots[k].block, slots[k].filling, slots[k].bytes);
         }
     }
+    if (taken < NSTEPS / 6)
+        fail_msg("only %d of some %d allocations gave a block: too few to see what becomes of them",
+                 taken, NSTEPS / 2);
 }
 
 /* Two allocators at work by turns, and one put back to what it was: nothing
