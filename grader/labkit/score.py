@@ -94,8 +94,8 @@ def _memcheck(points: float, rule: str, names: tuple[str, ...], runs: Runs) -> T
         return _pseudo(MEMCHECK, "fail", points, rule, NO_COMPILE)
     if run is None:
         return _pseudo(MEMCHECK, "error", points, rule, NOT_RUN)
-    passed = any(runs.tests[n].status == "pass" for n in names if n in runs.tests)
-    if run.status == "pass" and not passed:
+    none_passes = all(n in runs.tests and runs.tests[n].status == "fail" for n in names)
+    if run.status == "pass" and none_passes:
         nothing = "none of the tests that run under Valgrind passes yet"
         return _pseudo(MEMCHECK, "fail", points, rule, nothing, run.seconds)
     message = "\n".join([run.message, *map(describe, run.findings)]).strip()

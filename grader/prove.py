@@ -1,0 +1,67 @@
+"""make test: everything that proves the project, with one closing summary.
+
+Format, lint and types first, for they are quick; then pytest runs the grader's
+own tests and, through labkit's plugin, every check of every lab.  The last
+line is `N passed, N failed`, with `, N skipped` when something was.
+"""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[1]
+TOOLS: Final = Path(sys.executable).parent
+STEPS: Final = {
+    "format": ("ruff", "format", "--check", "--quiet", "grader"),
+    "lint": ("ruff", "check", "--quiet", "grader"),
+    "types": ("mypy",),
+}
+PROCESSES: Final = "2"
+
+
+class Counts:
+    """Counts what came of each test, for the last line."""
+
+    def __init__(self) -> None:
+        self.of: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test counts once: when it failed anywhere, was skipped, or its call passed."""
+        if report.failed:
+            self.of["failed"] += 1
+        elif report.skipped:
+            self.of["skipped"] += 1
+        elif report.when == "call":
+            self.of["passed"] += 1
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """What cannot even be collected has failed."""
+        if report.failed:
+            self.of["failed"] += 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs it all; 0 when nothing failed."""
+    counts = Counts()
+    for name, (tool, *words) in STEPS.items():
+        status = subprocess.call([TOOLS / tool, *words], cwd=ROOT)
+        print(f"{name}: {'ok' if status == 0 else 'FAILED'}", flush=True)
+        counts.of["passed" if status == 0 else "failed"] += 1
+    chosen = list(arguments) or ["grader/tests", "solutions"]
+    options = ["--verify", "-n", PROCESSES, "--dist", "worksteal", "-q", "--rootdir", str(ROOT)]
+    status = pytest.main([*options, *chosen], plugins=[counts])
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        print(f"pytest ended with status {int(status)}")
+        counts.of["failed"] += counts.of["failed"] == 0
+    skipped = f", {counts.of['skipped']} skipped" if counts.of["skipped"] else ""
+    print(f"{counts.of['passed']} passed, {counts.of['failed']} failed{skipped}")
+    return 1 if counts.of["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,99 @@
+"""Valgrind's log: which findings count, and when it is complete."""
+
+from pathlib import Path
+
+from labkit.memcheck import CLIENT_REQUEST, Finding, Place, has_client_request, parse
+
+ENDED = """\
+**5** submission loaded
+==5==
+==5== ERROR SUMMARY: 0 errors from 0 contexts (suppressed: 0 from 0)
+**1** puppet 5 ended
+"""
+
+INVALID = """\
+==5== Invalid write of size 4
+==5==    at 0x10A234: put (ring.c:17)
+==5==    by 0x10A555: ring_put (ring.c:40)
+==5==    by 0x10B000: invoke (puppet.c:120)
+==5==  Address 0x4a is 0 bytes after a block of size 16 alloc'd
+==5==    at 0x4840F83: malloc (vg_replace_malloc.c:307)
+==5==
+"""
+
+LEAK = """\
+=={pid}== 24 (16 direct, 8 indirect) bytes in 1 blocks are definitely lost in loss record 3 of 9
+=={pid}==    at 0x4840F83: malloc (vg_replace_malloc.c:307)
+=={pid}==    by 0x10A555: ring_open (ring.c:12)
+=={pid}==
+"""
+
+
+def test_a_finding_shows_the_students_lines_only() -> None:
+    """Frames of the kit and of libc are left out, the innermost comes first."""
+    report = parse(INVALID + ENDED, files=["ring.c"])
+    assert report.findings == (
+        Finding(
+            "Invalid write of size 4",
+            (Place("put", "ring.c", 17), Place("ring_put", "ring.c", 40)),
+        ),
+    )
+    assert report.complete
+
+
+def test_a_finding_without_a_frame_of_the_students_does_not_count() -> None:
+    """What the kit or libc do is not the student's."""
+    assert parse(INVALID + ENDED, files=["other.c"]).findings == ()
+
+
+def test_a_frame_in_the_library_counts_without_debug_information() -> None:
+    """Code whose lines are not known is still the student's."""
+    log = "==5== Invalid read of size 1\n==5==    at 0x4: f (in /box/submission.so)\n==5== \n"
+    report = parse(log + ENDED, files=["ring.c"])
+    assert report.findings == (
+        Finding("Invalid read of size 1", (Place("f", "submission.so", 0),)),
+    )
+
+
+def test_the_same_finding_counts_once() -> None:
+    """Two puppets that leak at one place are one mistake."""
+    log = LEAK.format(pid=5) + LEAK.format(pid=6) + ENDED + ENDED.replace("5", "6")
+    assert len(parse(log, files=["ring.c"]).findings) == 1
+
+
+def test_a_leak_of_a_forked_child_does_not_count() -> None:
+    """A child that leaves by exec or _exit has nothing to free."""
+    assert parse(LEAK.format(pid=7) + ENDED, files=["ring.c"]).findings == ()
+    assert len(parse(INVALID.replace("==5==", "==7==") + ENDED, files=["ring.c"]).findings) == 1
+
+
+def test_a_puppet_that_ended_without_a_summary_makes_the_report_incomplete() -> None:
+    """Who ends Valgrind's own work gets no points for memory."""
+    log = "**5** submission loaded\n**1** puppet 5 ended\n"
+    report = parse(log, files=[])
+    assert not report.complete
+    assert "process 5" in report.missing
+
+
+def test_a_killed_puppet_owes_no_summary() -> None:
+    """A test may kill a puppet, and a failed test does."""
+    assert parse("**6** submission loaded\n" + ENDED, files=[]).complete
+
+
+def test_an_empty_log_is_not_complete() -> None:
+    """Nothing was shown, so nothing is given."""
+    assert not parse("", files=[]).complete
+
+
+def test_a_students_text_is_not_taken_for_the_log() -> None:
+    """Only whole lines with Valgrind's own marks count."""
+    assert not parse("x **5** submission loaded\n", files=[]).complete
+
+
+def test_code_that_talks_to_valgrind_is_noticed(tmp_path: Path) -> None:
+    """The sequence is found wherever it lies in the file."""
+    path = tmp_path / "submission.so"
+    path.write_bytes(b"\x00" * 4095 + CLIENT_REQUEST + b"\x00")
+    assert has_client_request(path)
+    path.write_bytes(b"\x00" * 4095 + CLIENT_REQUEST[1:])
+    assert not has_client_request(path)

@@ -1,0 +1,202 @@
+"""From runs to points, and how a result is written down."""
+
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from example import parsed
+
+from labkit.build import BuildReport, Diagnostic, find_warnings
+from labkit.errors import UsageError
+from labkit.memcheck import Finding, Place
+from labkit.result import BuildInfo, Result, SubmissionInfo, from_json
+from labkit.run import MemcheckRun, TestRun, explanation
+from labkit.score import Runs, Scored, score
+from labkit.writers.junit import junit
+from labkit.writers.markdown import feedback
+from labkit.writers.plain import one_line, plain
+from labkit.writers.terminal import summary
+
+NASTY = "\x1b[31mred\x07 <script>alert(1)</script> ``` | *b* ::error::x \u202egnp \x00"
+
+BUILT = BuildReport(ok=True, submission=None, programs=Path("/x"), output="", warnings=())
+FINE = Runs(
+    build=BUILT,
+    tests={n: TestRun(n, "pass") for n in ("doubles", "keeps_the_sign")},
+    memcheck=MemcheckRun("pass"),
+    valgrind=True,
+)
+
+
+def scored(runs: Runs) -> Scored:
+    """The rubric of the example lab."""
+    return score(parsed(), runs, reproduce={"doubles": "make test TEST=doubles"})
+
+
+def with_test(run: TestRun) -> Runs:
+    """All fine but for one test."""
+    return replace(FINE, tests={**FINE.tests, run.name: run})
+
+
+def result(runs: Runs) -> Result:
+    """A result around a rubric."""
+    done = scored(runs)
+    return Result(
+        lab="08-twice",
+        title="Twice",
+        status=done.status,
+        score=done.score,
+        max_score=done.max_score,
+        submission=SubmissionInfo("doe " + NASTY, "00ff", ("twice.c",), ("a note",)),
+        build=BuildInfo(runs.build.ok, runs.build.output, runs.build.warnings),
+        tests=done.tests,
+        memcheck=runs.memcheck.findings if runs.memcheck else (),
+        groups={"all": "All of it"},
+        limits={"cpu_s": 3},
+        flags=("-O1",),
+        box="bwrap",
+        kit="0+0",
+        image=None,
+        seed=1,
+        seconds=0.5,
+    )
+
+
+def test_everything_right_is_all_points() -> None:
+    """100 %, without a word."""
+    assert (scored(FINE).score, scored(FINE).status) == (100, "graded")
+
+
+def test_a_failed_test_loses_its_points_and_no_others() -> None:
+    """A test that passes some of the way gives nothing."""
+    assert scored(with_test(TestRun("doubles", "fail"))).score == 70
+
+
+def test_a_grader_error_is_never_a_score() -> None:
+    """One test that could not be judged leaves the whole without a score."""
+    done = scored(with_test(TestRun("doubles", "error", message="the box did not start")))
+    assert (done.score, done.status) == (None, "error")
+    done = scored(replace(FINE, memcheck=MemcheckRun("error", message="no Valgrind")))
+    assert (done.score, done.status) == (None, "error")
+
+
+def test_an_interrupted_run_has_no_score_and_says_what_was_not_run() -> None:
+    """What was found out is kept, and marked."""
+    runs = replace(FINE, tests={"doubles": TestRun("doubles", "pass")}, interrupted=True)
+    done = scored(runs)
+    assert (done.score, done.status) == (None, "incomplete")
+    assert [t.status for t in done.tests] == ["pass", "error", "pass", "pass"]
+
+
+def test_what_does_not_compile_fails_everything() -> None:
+    """The reason is the compiler's, for hidden tests too."""
+    done = scored(replace(FINE, build=replace(BUILT, ok=False, output="error: x"), tests={}))
+    assert (done.score, done.status) == (0, "graded")
+    assert {t.message for t in done.tests} == {"the submission does not compile"}
+
+
+def test_a_warning_costs_the_points_for_warnings_only() -> None:
+    """The message says where it is."""
+    warned = replace(BUILT, warnings=(Diagnostic("twice.c", 3, "unused variable 'x'"),))
+    done = scored(replace(FINE, build=warned))
+    assert done.score == 90
+    assert "twice.c:3: unused" in done.tests[2].message
+
+
+def test_memory_points_need_a_test_that_passes() -> None:
+    """An empty submission does not leak, and gets nothing for it."""
+    done = scored(with_test(TestRun("keeps_the_sign", "fail")))
+    assert (done.score, done.tests[3].status) == (40, "fail")
+
+
+def test_without_valgrind_its_points_are_not_in_the_sum() -> None:
+    """A quick run is out of what it looked at."""
+    done = scored(replace(FINE, memcheck=None, valgrind=False))
+    assert (done.score, done.max_score) == (80, 80)
+
+
+def test_a_hidden_test_shows_its_rule_and_nothing_else() -> None:
+    """Input, output and the way to reproduce it are for open tests."""
+    run = TestRun("keeps_the_sign", "fail", message="twice(-2) gave 4", output="debug")
+    hidden = scored(with_test(run)).tests[1]
+    assert (hidden.message, hidden.output, hidden.reproduce) == ("", "", "")
+    assert hidden.log == "twice(-2) gave 4"
+    opened = scored(with_test(replace(run, name="doubles"))).tests[0]
+    assert opened.message == "twice(-2) gave 4"
+    assert (opened.output, opened.reproduce) == ("debug", "make test TEST=doubles")
+
+
+def test_a_result_comes_back_from_its_json() -> None:
+    """What is written can be read, whatever a student printed."""
+    finding = Finding("Invalid read", (Place("f", "twice.c", 3),))
+    warned = replace(BUILT, warnings=(Diagnostic("twice.c", 3, NASTY),))
+    first = result(replace(FINE, build=warned, memcheck=MemcheckRun("fail", findings=(finding,))))
+    assert from_json(first.to_json()) == first
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "other"}', '{"schema": 1, "lab": 2}'])
+def test_other_json_is_refused(text: str) -> None:
+    """A file that is no result is the caller's mistake."""
+    with pytest.raises(UsageError):
+        from_json(text)
+
+
+def test_no_writer_lets_control_characters_through() -> None:
+    """Escape sequences end where they began."""
+    nasty = result(with_test(TestRun("doubles", "fail", message=NASTY, output=NASTY)))
+    for text in (feedback(nasty), summary(nasty, None), junit(nasty)):
+        assert not set(text) & {"\x1b", "\x07", "\x00", "\u202e"}
+    assert one_line("a\nb\x1b") == "a b\N{REPLACEMENT CHARACTER}"
+    assert plain("a\n\tb") == "a\n\tb"
+
+
+def test_markdown_keeps_student_text_inside_its_block() -> None:
+    """A fence is longer than any in the text; names are escaped."""
+    page = feedback(result(with_test(TestRun("doubles", "fail", message="````\n# big"))))
+    assert "`````text\n````\n# big\n`````" in page
+
+
+def test_markdown_says_what_to_mend() -> None:
+    """Score, rule, message, and how to see it for oneself."""
+    run = TestRun("doubles", "fail", message="twice(2) gave 5")
+    page = feedback(result(with_test(run)))
+    assert page.startswith("# Twice: 70 of 100 points\n")
+    for part in ("### It doubles.", "twice(2) gave 5", "make test TEST=doubles"):
+        assert part in page
+
+
+def test_junit_tells_failures_from_errors() -> None:
+    """A grader error is an <error>, for CI systems show it apart."""
+    failed = ET.fromstring(junit(result(with_test(TestRun("doubles", "fail")))))
+    broken = ET.fromstring(junit(result(with_test(TestRun("doubles", "error")))))
+    assert [e.tag for e in failed[0]] == ["failure"]
+    assert [e.tag for e in broken[0]] == ["error"]
+    assert failed.attrib["failures"] == "1"
+
+
+def test_warnings_are_found_in_the_students_files_only() -> None:
+    """Those of a header, and the lines that quote code, are not counted."""
+    output = (
+        "./twice.c:3:5: warning: unused variable 'x' [-Wunused-variable]\n"
+        "    3 | int x;  // warning: not one\n"
+        "/usr/include/stdio.h:9:1: warning: other\n"
+        "./twice.c:3:5: warning: unused variable 'x' [-Wunused-variable]\n"
+    )
+    found = find_warnings(output, ["twice.c"])
+    assert found == (Diagnostic("twice.c", 3, "unused variable 'x' [-Wunused-variable]"),)
+
+
+def test_an_explanation_leads_with_what_is_wrong() -> None:
+    """The margin of cmocka goes, the last calls come after the assertion."""
+    text = (
+        "calls of doubles, the last ones:\n  twice(2) gave 5\n"
+        "[  ERROR   ] --- 0x5 != 0x4\n[   LINE   ] --- test_public.c:9: error: Failure!\n"
+        "[  PASSED  ] 0 test(s).\n[  FAILED  ] doubles\n\n 1 FAILED TEST(S)\n"
+    )
+    assert explanation(text).split("\n") == [
+        "0x5 != 0x4",
+        "at test_public.c:9",
+        "calls of doubles, the last ones:",
+        "  twice(2) gave 5",
+    ]
