@@ -9,8 +9,8 @@
  *     check BYTES    reads to the end; exits with 1 unless it is that pattern
  *     report         writes what it was started with to standard output:
  *                    descriptors, blocked and ignored signals
- *     announce NAME  sends struct announcement on descriptor 30
- *     gate FD        waits until something can be read from FD, or its end
+ *     announce NAME  sends struct announcement on descriptor 2
+ *     gate FD        waits until something, or the end, can be read from FD
  *     exit N         exits with N
  *     die N          dies by signal N
  * and, to start other programs under odd circumstances:
@@ -152,7 +152,7 @@ static void report(void)
 
 static void announce(const char *name)
 {
-    struct announcement me = {0};
+    struct announcement me = {.magic = PROBE_MAGIC};
 
     snprintf(me.name, sizeof me.name, "%s", name);
     look(&me);

@@ -28,7 +28,7 @@
 #define UNUSED_ __attribute__((unused))
 
 /* Descriptor numbers in the puppet. */
-enum { IN = 10, OUT = 11, GATE = 31 };
+enum { IN = 10, OUT = 11 };
 
 enum { MAX_FDS = 100, MAX_NAMED = 8 };
 
@@ -192,6 +192,7 @@ static void UNUSED_ assert_ending(size_t stage, int word, int expected)
 
 /* ---- stages that tell ---------------------------------------------------- */
 
+/* The test's end of the socket that is descriptor 2 of puppet and stages. */
 struct control {
     int fd;
 };
@@ -201,7 +202,8 @@ struct told {
     pid_t pid; /* as the test process sees it */
 };
 
-/* Gives the puppet the socket on which probes announce themselves. */
+/* Makes the puppet's descriptor 2 the socket on which probes announce
+ * themselves, and at which they wait: PROBE("announce", "0", "gate", "2"). */
 static struct control UNUSED_ control_open(struct puppet *p)
 {
     int ends[2];
@@ -215,8 +217,9 @@ static struct control UNUSED_ control_open(struct puppet *p)
     return (struct control){ends[0]};
 }
 
-/* Takes the next announcement, if there is one. */
-static bool UNUSED_ control_hear(struct control control, struct told *told)
+/* Takes the next message, if there is one; false also for one that is no
+ * announcement, say what a child writes to its standard error. */
+static bool UNUSED_ control_hear_once(struct control control, struct told *told, bool *more)
 {
     union {
         struct cmsghdr align;
@@ -231,14 +234,38 @@ static bool UNUSED_ control_hear(struct control control, struct told *told)
     struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     struct ucred sender;
 
-    if (n <= 0)
+    *more = n > 0;
+    if (n != sizeof told->said || message.msg_flags & MSG_TRUNC || header == NULL ||
+        header->cmsg_type != SCM_CREDENTIALS || told->said.magic != PROBE_MAGIC)
         return false;
-    if (n != sizeof told->said || header == NULL || header->cmsg_type != SCM_CREDENTIALS)
-        fail_msg("something that is no announcement came from a stage");
     memcpy(&sender, CMSG_DATA(header), sizeof sender);
     told->said.name[sizeof told->said.name - 1] = '\0';
     told->pid = sender.pid;
     return true;
+}
+
+/* Takes the next announcement, if there is one. */
+static bool UNUSED_ control_hear(struct control control, struct told *told)
+{
+    bool more = true;
+
+    while (more)
+        if (control_hear_once(control, told, &more))
+            return true;
+    return false;
+}
+
+/* Lets one probe pass its gate, whichever it is; or all of them, for good. */
+static void UNUSED_ control_let_one_pass(struct control control)
+{
+    if (send(control.fd, "", 1, MSG_NOSIGNAL) != 1)
+        testkit_broken("cannot open a gate: %s", strerror(errno));
+}
+
+static void UNUSED_ control_let_pass(struct control control)
+{
+    if (shutdown(control.fd, SHUT_WR) == -1)
+        testkit_broken("cannot open the gates: %s", strerror(errno));
 }
 
 /* Waits until the probes "0", "1" ... have announced themselves while a call
@@ -269,8 +296,8 @@ static void UNUSED_ control_await(struct control control, struct puppet *p, stru
     }
 }
 
-/* A gate: probes that the puppet starts wait at descriptor `number` until the
- * test opens it. */
+/* A gate of its own, for processes that are no stages: they wait at descriptor
+ * `number` until the test opens it. */
 static int UNUSED_ gate_close(struct puppet *p, int number)
 {
     int ends[2];
