@@ -46,7 +46,7 @@ test: .venv/tests-ready
 	@.venv/bin/python grader/prove.py $(PYTEST)
 
 bench: .venv/tests-ready
-	@.venv/bin/python grader/bench.py "$$LAB"
+	@.venv/bin/python -P grader/bench "$$LAB"
 	@if [ -e 'solutions/$(LAB)/bench/Makefile' ]; then $(MAKE) -C 'solutions/$(LAB)/bench'; fi
 
 doctor: .venv/ready

@@ -1,0 +1,184 @@
+"""make bench: what grading costs, against doing the same naively.
+
+Ratios of medians of interleaved runs on this machine; nothing here is a test.
+The aims are those that the project has set itself.
+"""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from labkit.errors import LabkitError
+from labkit.grade import bench
+from labkit.kit import build_kit, make
+from labkit.manifest import Lab, load_lab
+from labkit.run import run_test
+from labkit.skeleton import write_reference
+
+ROOT: Final = Path(__file__).parents[2]
+LABKIT: Final = Path(sys.executable).parent / "labkit"
+ROUND_TRIPS: Final = Path(__file__).parent / "round_trips.c"
+ROUNDS: Final = int(os.environ.get("ROUNDS", "7"))
+CALL_AIM_US: Final = 15.0
+BOX_AIM_MS: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the things lie that are measured."""
+
+    lab: Lab
+    submission: Path
+    build: Path
+    flags: tuple[str, ...]
+
+
+def main(name: str) -> int:
+    """Prints the table for a lab."""
+    lab = load_lab(ROOT, name)
+    kit = build_kit(lab)
+    with TemporaryDirectory(prefix="labkit-bench-") as folder:
+        build = Path(folder, "build")
+        places = Places(lab, Path(folder, "reference"), build, kit.submission_flags)
+        write_reference(lab, places.submission)
+        _naive(places)  # compiles the kit's own objects, which are kept
+        steps: Mapping[str, Callable[[Places], None]] = {
+            "a": _compile_alone,
+            "b": _naive,
+            "c": _grade_native,
+            "d": _grade,
+            "e": _bare_valgrind,
+        }
+        ms = _medians(places, steps)
+        _print_grading(ms)
+        if name == "01-buddy":
+            _print_calls(places)
+    return 0
+
+
+def _medians(places: Places, steps: Mapping[str, Callable[[Places], None]]) -> dict[str, float]:
+    """Milliseconds of each step: the median of rounds that run all of them in turn."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(ROUNDS):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            step(places)
+            times[name].append((time.perf_counter() - started) * 1000)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _print_grading(ms: Mapping[str, float]) -> None:
+    both = ms["b"] + ms["e"]
+    print(f"medians of {ROUNDS} interleaved rounds")
+    _row("a  gcc of the student's file", f"{ms['a']:.0f} ms")
+    _row("b  naive: compile, link, run, no box", f"{ms['b']:.0f} ms")
+    _row(
+        "c  labkit grade, without Valgrind",
+        f"{ms['c']:.0f} ms",
+        f"{ms['c'] / ms['b']:.2f} x b",
+        "1.6",
+    )
+    _row("d  labkit grade", f"{ms['d']:.0f} ms", f"{ms['d'] / both:.2f} x (b + e)", "1.1")
+    _row("e  the same calls under bare Valgrind", f"{ms['e']:.0f} ms")
+
+
+def _print_calls(places: Places) -> None:
+    target = f"BUILD={places.build}/calls"
+    make(places.lab, target, f"HIDDEN={ROUND_TRIPS}", "graded", "kit")
+    us = statistics.median(_round_trip(places) for _ in range(ROUNDS))
+    _row("a remote call", f"{us:.1f} us", aim=f"{CALL_AIM_US:g} us")
+    ms = []
+    with bench(places.lab, places.submission) as (ready, _):
+        for _ in range(3 * ROUNDS):
+            started = time.perf_counter()
+            run_test(ready, places.lab.tests[0].name)
+            ms.append((time.perf_counter() - started) * 1000)
+    _row(
+        "a test: box started, run, swept",
+        f"{statistics.median(ms):.1f} ms",
+        aim=f"{BOX_AIM_MS:g} ms",
+    )
+
+
+def _row(what: str, value: str, ratio: str = "", aim: str = "") -> None:
+    print(f"{what:40}{value:>10}  {ratio:16}{f'aim: at most {aim}' if aim else ''}".rstrip())
+
+
+def _round_trip(places: Places) -> float:
+    calls = places.build / "calls"
+    done = _run(
+        calls / "test_graded", "--puppet", calls / "puppet",
+        "--submission", places.build / "submission.so", "round_trips",
+    )  # fmt: skip
+    found = re.search(r"([\d.]+) us a call", done)
+    if found is None:
+        raise LabkitError(f"no time in {done!r}")
+    return float(found[1])
+
+
+# ---- the five steps ---------------------------------------------------------
+
+
+def _compile_alone(places: Places) -> None:
+    _submission(places, places.build / "alone.so")
+
+
+def _naive(places: Places) -> None:
+    """What a grader without a kit does for each submission: all of it, in one process."""
+    for name in ("test_public.o", "test_hidden.o", "stubs.o", "test_graded"):
+        (places.build / name).unlink(missing_ok=True)
+    _submission(places, places.build / "submission.so")
+    hidden = places.lab.soldir / "test_hidden.c"
+    make(places.lab, f"BUILD={places.build}", f"HIDDEN={hidden}", "graded", "kit")
+    _run(*_graded(places))
+
+
+def _grade_native(places: Places) -> None:
+    _run(LABKIT, "grade", places.lab.name, places.submission, "--no-valgrind", *_out(places))
+
+
+def _grade(places: Places) -> None:
+    _run(LABKIT, "grade", places.lab.name, places.submission, *_out(places))
+
+
+def _bare_valgrind(places: Places) -> None:
+    if places.lab.memcheck:
+        log = places.build / "valgrind.log"
+        valgrind = f"valgrind -q --leak-check=full --log-file={log}"
+        _run(*_graded(places), "--patient", "--wrap", valgrind, *places.lab.memcheck.tests)
+
+
+def _submission(places: Places, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    sources = [places.submission / name for name in places.lab.deliverables]
+    _run("gcc", *places.flags, f"-I{places.lab.labdir}", "-o", to, *sources)
+
+
+def _graded(places: Places) -> tuple[str | Path, ...]:
+    build = places.build
+    return (
+        build / "test_graded", "--seed", "1", "--puppet", build / "puppet",
+        "--submission", build / "submission.so", "--programs", build / "programs",
+    )  # fmt: skip
+
+
+def _out(places: Places) -> tuple[str, str]:
+    return ("--out", str(places.build / "out"))
+
+
+def _run(*words: str | Path) -> str:
+    return subprocess.run(
+        [str(word) for word in words], check=True, capture_output=True, text=True
+    ).stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
