@@ -110,16 +110,19 @@ static void hold_the_maker(int backend, enum fault_call where, struct puppet *ma
                 begin(g->puppet, ring_put(g->ring, arena_string("early"), 5, -1));
         }
         fault_release(maker);
+        for (int i = 0; i < 2; i++)
+            if (!guests[i].early)
+                finish_open(&guests[i]);
         for (int i = 0; i < 2; i++) {
             struct guest *g = &guests[i];
 
-            if (!g->early)
-                finish_open(g);
             if (g->ring == NULL)
                 continue;
             if (!g->early)
                 begin(g->puppet, ring_put(g->ring, arena_string("late"), 4, -1));
             assert_int_equal(finish(g->puppet), 0);
+            puppet_use(g->puppet);
+            ring_close(g->ring);
             messages++;
         }
     }
@@ -133,6 +136,7 @@ static void hold_the_maker(int backend, enum fault_call where, struct puppet *ma
             fail_msg("two processes opened one name at the same time, and a message that one of "
                      "them put is not there for the other");
     assert_empty(made);
+    ring_close(made);
     ring_destroy(name, backend);
 }
 
@@ -467,6 +471,15 @@ static struct worker worker(const char *name, int backend, size_t capacity, unsi
     return w;
 }
 
+/* Makes a puppet dawdle with the lock in its hands, so that the others come
+ * to wait for it. */
+static void dawdle(struct puppet *p)
+{
+    fault_delay(p, FAULT_MUTEX_LOCK, testkit_seed(), 100);
+    fault_delay(p, FAULT_SEM_WAIT, testkit_seed(), 100);
+    fault_delay(p, FAULT_SEMOP, testkit_seed(), 100);
+}
+
 /* n producers and n consumers, all at once: every message exactly once, and
  * those of one producer in order at every consumer. */
 static void exchange(int backend, size_t capacity, unsigned flags, unsigned n)
@@ -482,6 +495,9 @@ static void exchange(int backend, size_t capacity, unsigned flags, unsigned n)
         producers[i] = worker(name, backend, capacity, flags, true, i, MESSAGES);
         consumers[i] = worker(name, backend, capacity, flags, false, i, MESSAGES);
     }
+    dawdle(consumers[n - 1].puppet);
+    if (n > 1) /* or else the ring would be seldom full */
+        dawdle(producers[0].puppet);
     for (unsigned i = 0; i < n; i++) {
         script_start(producers[i].puppet, producers[i].script);
         script_start(consumers[i].puppet, consumers[i].script);
