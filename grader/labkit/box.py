@@ -17,11 +17,13 @@ no_new_privs are set between fork and exec of the job's own program.
 
 import os
 import resource
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -64,7 +66,6 @@ class Job:
     fds: tuple[int, ...] = ()
     stdout: int | None = None  # None: to the output, like stderr
     devices: bool = True  # /proc, /dev, /dev/shm and /dev/mqueue
-    first: bool = False  # is pid 1 of the box and reaps for itself
 
 
 @dataclass
@@ -180,6 +181,7 @@ class Bwrap:
     def _namespaces(self, job: Job) -> list[str]:
         size = str(job.limits.tmpfs_bytes)
         argv = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+        argv += ["--as-pid-1"]  # then the box is empty when bwrap has ended
         argv += ["--hostname", "box", "--uid", "1000", "--gid", "1000", "--clearenv"]
         for name, value in (ENVIRONMENT | {"HOME": "/tmp", "TMPDIR": "/tmp"}).items():
             argv += ["--setenv", name, value]
@@ -201,8 +203,6 @@ class Bwrap:
         for view in job.views:
             argv += ["--ro-bind", str(view.host), view.inside]
         argv += ["--chdir", self.seen(job.cwd, job.views) if job.cwd else "/tmp"]
-        if job.first:
-            argv.append("--as-pid-1")
         return argv
 
     def kill(self, box: Box) -> None:
@@ -224,7 +224,7 @@ class Uid:
     """Boxes made of a user id, inside a container that supplies the rest."""
 
     name: Kind = "uid"
-    shares_objects = True
+    shares_objects = False  # all can be seen, but those of the box's own uid are its own
 
     def seen(self, path: Path, views: Sequence[View]) -> str:  # noqa: ARG002  (the interface)
         """Where it is."""
@@ -252,7 +252,9 @@ class Uid:
         uid = _uid(box)
         folders = [f for f in SHARED_FOLDERS if Path(f).is_dir()]
         find = ["find", *folders, "-xdev", "-user", str(uid), "-delete"]
-        _as_uid(uid, ["sh", "-c", 'kill -9 -1; exec "$@"', "sh", *find])
+        self.kill(box)
+        _wait_until_gone(uid)
+        _as_uid(uid, find)
         for kind, option in (("shm", "-m"), ("msg", "-q"), ("sem", "-s")):
             for identifier in _sysv_objects(kind, uid):
                 _as_uid(uid, ["ipcrm", option, identifier])
@@ -379,6 +381,35 @@ def _as_uid(uid: int, argv: list[str]) -> None:
         stderr=subprocess.DEVNULL,
         env=ENVIRONMENT,
     )
+
+
+def _wait_until_gone(uid: int) -> None:
+    """A killed process lives on for a moment, and counts against the limit of the uid."""
+    deadline = time.monotonic() + END_SECONDS
+    while alive := [pid for pid in _processes() if _is_alive(pid, uid)]:
+        try:
+            pidfd = os.pidfd_open(alive[0])
+        except ProcessLookupError:
+            continue
+        try:
+            ended = select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))[0]
+        finally:
+            os.close(pidfd)
+        if not ended:
+            raise GraderError(f"process {alive[0]} of a box's uid cannot be ended")
+
+
+def _processes() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208
+
+
+def _is_alive(pid: int, uid: int) -> bool:
+    """Whether a process is of the uid, and no zombie; a stage's /proc entry is root's."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return f"\nUid:\t{uid}\t" in status and "\nState:\tZ" not in status
 
 
 def _sysv_objects(kind: str, uid: int) -> list[str]:

@@ -210,7 +210,6 @@ def _session(
             views=bench.room.memcheck_views if log else bench.room.run_views,
             limits=limits,
             fds=(theirs.fileno(), *log[1:]) if log else (theirs.fileno(),),
-            first=True,
         )
         box = bench.box.start(job)
         try:

@@ -33,7 +33,7 @@ class Lease:
 def lease() -> Lease:
     """A uid that no other box of this machine has now."""
     folder = _lock_folder()
-    start = os.getpid() * 7 % len(POOL)
+    start = int.from_bytes(os.urandom(2), "big")  # a used uid rests for a while
     for i in range(len(POOL)):
         uid = POOL[(start + i) % len(POOL)]
         fd = os.open(

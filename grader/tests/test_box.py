@@ -1,0 +1,153 @@
+"""Boxes, of every kind that this machine can make: limits, deadline, clean ends."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from labkit.box import BoxKind, Job, Kind, Outcome, View, run_job
+from labkit.errors import GraderError
+from labkit.manifest import Limits
+from labkit.probe import BOXES, problem_of
+from labkit.uids import POOL, lease
+from labkit.watch import Ended
+
+LIMITS: Final = Limits(cpu_s=2, processes=30, output_bytes=1000)
+PROTECTING: Final[tuple[Kind, ...]] = ("bwrap", "uid")
+
+
+@pytest.fixture(params=["bwrap", "uid", "none"])
+def kind(request: pytest.FixtureRequest) -> BoxKind:
+    """Each kind, where it can be had."""
+    return at_hand(request.param)
+
+
+@pytest.fixture(params=PROTECTING)
+def protecting(request: pytest.FixtureRequest) -> BoxKind:
+    """Each kind that is for foreign code, where it can be had."""
+    return at_hand(request.param)
+
+
+def at_hand(name: Kind) -> BoxKind:
+    """A kind of box; skips the test where there is none."""
+    problem = problem_of(name)
+    if problem:
+        pytest.skip(f"{name}: {problem}")
+    return BOXES[name]
+
+
+def shell(kind: BoxKind, script: str, *, seconds: float = 20, limits: Limits = LIMITS) -> Outcome:
+    """Runs a script in a box."""
+    return run_job(kind, Job(argv=("sh", "-c", script), views=(), limits=limits), seconds=seconds)
+
+
+def test_a_job_runs_and_its_status_and_output_come_back(kind: BoxKind) -> None:
+    """Both streams, in a temporary folder of its own, with no environment of the grader's."""
+    os.environ["LABKIT_TEST_SECRET"] = "secret"
+    outcome = shell(kind, 'cd "$TMPDIR" && touch x && ls; echo no >&2; env | grep SECRET; exit 7')
+    assert (outcome.ended, outcome.status, outcome.output) == (Ended.DONE, 7, "x\nno\n")
+
+
+def test_a_view_is_read_only(kind: BoxKind) -> None:
+    """What is shown can be read; in a box that protects it cannot be written."""
+    shown = Path("/tmp", f"labkit-view-{os.getpid()}")
+    shown.mkdir()
+    try:
+        (shown / "file").write_text("hello\n", encoding="utf-8")
+        script = 'cat "$0"; echo x > "$0"'
+        job = Job(("sh", "-c", script, shown / "file"), (View(shown, "/shown"),), LIMITS)
+        outcome = run_job(kind, job, seconds=20)
+        assert outcome.output.startswith("hello\n")
+        if kind.name in PROTECTING:
+            assert (shown / "file").read_text(encoding="utf-8") == "hello\n"
+    finally:
+        (shown / "file").unlink()
+        shown.rmdir()
+
+
+def test_a_deadline_ends_the_whole_box(kind: BoxKind) -> None:
+    """At once, and with all that runs in it where it protects."""
+    started = time.monotonic()
+    marker = f"31{os.getpid()}"
+    outcome = shell(kind, f"trap '' TERM; sleep {marker} & sleep {marker}", seconds=0.3)
+    assert outcome.ended is Ended.DEADLINE
+    assert time.monotonic() - started < 10
+    if kind.name in PROTECTING:
+        assert not _running(f"sleep\0{marker}\0")
+
+
+def test_output_is_capped_and_drained(kind: BoxKind) -> None:
+    """A flood ends by its own limit, not by filling the grader's memory."""
+    outcome = shell(kind, "yes | head -c 10000000; exit 3")
+    assert outcome.status == 3
+    assert len(outcome.output) < 1100
+    assert "more bytes were cut" in outcome.output
+
+
+def test_cpu_time_is_limited(kind: BoxKind) -> None:
+    """A loop ends by SIGXCPU or SIGKILL."""
+    outcome = shell(kind, "while :; do :; done", limits=replace(LIMITS, cpu_s=1))
+    assert outcome.ended is Ended.DONE
+    assert outcome.status in (-24, -9, 128 + 24, 128 + 9)
+
+
+def test_processes_are_limited(protecting: BoxKind) -> None:
+    """A fork bomb stops at the limit, and nothing of it is left."""
+    marker = f"32{os.getpid()}"
+    script = f"i=0; while [ $i -lt 100 ]; do setsid sleep {marker} & i=$((i + 1)); done; wait"
+    outcome = shell(protecting, script, seconds=2)
+    assert "fork" in outcome.output.lower()
+    assert not _running(f"sleep\0{marker}\0")
+
+
+def test_nothing_is_left_behind(protecting: BoxKind) -> None:
+    """Daemons and files of a box that protects go with it."""
+    marker = f"labkit-left-{os.getpid()}"
+    files = [Path(folder, marker) for folder in ("/tmp", "/var/tmp", "/dev/shm")]
+    script = (
+        f"for f in {' '.join(map(str, files))}; do : > $f; done; setsid sleep 33{os.getpid()} &"
+    )
+    assert shell(protecting, script).ended is Ended.DONE
+    assert not any(f.exists() for f in files)
+    assert not _running(f"sleep\00033{os.getpid()}\0")
+
+
+def test_root_is_given_up(protecting: BoxKind) -> None:
+    """No capabilities, no way to gain any."""
+    outcome = shell(protecting, "id -u; grep -E '^(CapEff|NoNewPrivs)' /proc/self/status")
+    uid, capabilities, privileges = outcome.output.splitlines()
+    assert uid != "0"
+    assert int(capabilities.split()[1], 16) == 0
+    assert privileges.split()[1] == "1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a pool of uids")
+def test_no_two_boxes_share_a_uid() -> None:
+    """Not even two of one grader."""
+    leases = [lease() for _ in range(5)]
+    assert len({each.uid for each in leases}) == 5
+    assert all(each.uid in POOL for each in leases)
+    for each in leases:
+        each.release()
+
+
+def test_a_path_that_no_view_shows_is_the_graders_mistake() -> None:
+    """It is noticed before anything runs."""
+    job = Job(argv=(Path("/etc/shadow"),), views=(), limits=LIMITS)
+    with pytest.raises(GraderError, match="no view"):
+        run_job(at_hand("bwrap"), job, seconds=1)
+
+
+def _running(command: str) -> bool:
+    """Whether any process has this command line, and is no zombie."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                if (process / "cmdline").read_bytes().decode(errors="replace") == command:
+                    return True
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return False

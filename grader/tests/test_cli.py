@@ -1,0 +1,217 @@
+"""`labkit grade` from outside: exit statuses, what it writes, what it does with bad input."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+LABKIT: Final = Path(sys.executable).parent / "labkit"
+LAB: Final = "08-twice"
+RIGHT: Final = '#include "twice.h"\nint twice_twice(int number) { return 2 * number; }\n'
+HANGS: Final = '#include "twice.h"\nint twice_twice(int number) { for (;;) number++; }\n'
+ENDS_SECONDS: Final = 60
+
+
+def labkit(root: Path, *words: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command for the repository `root`."""
+    return subprocess.run(
+        [LABKIT, "--root", root, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"LABKIT_BUILD": str(root / "build")} | env,
+    )
+
+
+def hand_in(folder: Path, code: str) -> Path:
+    """A submission with this code."""
+    folder.mkdir()
+    (folder / "twice.c").write_text(code, encoding="utf-8")
+    return folder
+
+
+def result_of(root: Path, name: str) -> dict[str, Any]:
+    """The result.json of a submission."""
+    path = root / "build/results" / LAB / name / "result.json"
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result
+
+
+def test_a_right_submission_scores_in_full(new_lab_root: Path, tmp_path: Path) -> None:
+    """Whatever its name; result and feedback are written, and --json prints the result."""
+    folder = hand_in(tmp_path / "Doe, J.  (late)", RIGHT)
+    done = labkit(new_lab_root, "grade", LAB, folder, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == result_of(new_lab_root, folder.name)
+    assert result_of(new_lab_root, folder.name)["score"] == 100
+    feedback = new_lab_root / "build/results" / LAB / folder.name / "feedback.md"
+    assert "100 of 100 points" in feedback.read_text(encoding="utf-8")
+
+
+def test_what_does_not_compile_is_graded(new_lab_root: Path, tmp_path: Path) -> None:
+    """Score 0, exit status 0, and the compiler's words."""
+    done = labkit(new_lab_root, "grade", LAB, hand_in(tmp_path / "no", "int twice_twice(\n"))
+    assert done.returncode == 0
+    assert "0 of 100 points" in done.stdout
+    assert "./twice.c:1" in done.stdout
+
+
+def test_a_compiler_that_never_ends_is_the_students_matter(
+    new_lab_root: Path, tmp_path: Path
+) -> None:
+    """A file without end, or memory without end, is a compile error."""
+    folder = hand_in(tmp_path / "zero", '#include "/dev/zero"\n')
+    done = labkit(new_lab_root, "grade", LAB, folder)
+    assert (done.returncode, result_of(new_lab_root, "zero")["score"]) == (0, 0)
+
+
+def test_warnings_cost_their_points(new_lab_root: Path, tmp_path: Path) -> None:
+    """And the feedback names the line."""
+    folder = hand_in(tmp_path / "warns", RIGHT + "static int unused;\n")
+    labkit(new_lab_root, "grade", LAB, folder)
+    result = result_of(new_lab_root, "warns")
+    failed = [t for t in result["tests"] if t["status"] != "pass"]
+    assert [t["name"] for t in failed] == ["warnings"]
+    assert "twice.c:3" in failed[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["no-such-lab", "."], "there are: 08-twice"),
+        (["", "."], "there are: 08-twice"),
+        ([LAB, "no such folder"], "does not exist"),
+        ([LAB, "/dev/null"], "device"),
+        ([LAB, "--box", "cage", "."], "cage"),
+        ([LAB, "--jobs", "0", "."], "--jobs"),
+    ],
+)
+def test_bad_input_is_exit_status_2(new_lab_root: Path, words: list[str], says: str) -> None:
+    """With a message that says what is wrong, and no result."""
+    done = labkit(new_lab_root, "grade", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_output_folder_that_cannot_be_written_is_a_grader_error(
+    new_lab_root: Path, tmp_path: Path
+) -> None:
+    """The result is printed all the same."""
+    (tmp_path / "file").touch()
+    folder = hand_in(tmp_path / "doe", RIGHT)
+    done = labkit(new_lab_root, "grade", LAB, folder, "--out", tmp_path / "file/out")
+    assert done.returncode == 3
+    assert "100 of 100" in done.stdout
+    assert "cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize("tool", ["gcc", "valgrind"])
+def test_a_missing_tool_is_a_grader_error(new_lab_root: Path, tmp_path: Path, tool: str) -> None:
+    """It never costs a student points; the message names the tool."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in {"sh", "make", "bwrap", "setpriv", "prlimit", "gcc", "valgrind"} - {tool}:
+        found = shutil.which(name)
+        assert found is not None
+        (tools / name).symlink_to(found)
+    folder = hand_in(tmp_path / "doe", RIGHT)
+    done = labkit(new_lab_root, "grade", LAB, folder, PATH=str(tools))
+    assert done.returncode == 3
+    assert f"{tool} is not installed" in done.stderr + done.stdout
+    assert "0 of 100" not in done.stdout
+
+
+def test_without_bubblewrap_the_wanted_box_is_refused(new_lab_root: Path, tmp_path: Path) -> None:
+    """Fails closed: a weaker box is never taken in its place."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("sh", "make", "setpriv", "prlimit", "gcc", "valgrind"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    folder = hand_in(tmp_path / "doe", RIGHT)
+    done = labkit(new_lab_root, "grade", LAB, folder, "--box", "bwrap", PATH=str(tools))
+    assert done.returncode == 3
+    assert "bwrap is not installed" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="boxes of kind uid need root")
+def test_a_uid_box_grades_where_the_solutions_cannot_be_read(
+    new_lab_root: Path, tmp_path: Path
+) -> None:
+    """And is refused, with the way to mend it, where they can."""
+    folder = hand_in(tmp_path / "doe", RIGHT)
+    done = labkit(new_lab_root, "grade", LAB, folder, "--box", "uid")
+    assert done.returncode == 0, done.stderr
+    assert result_of(new_lab_root, "doe")["box"] == "uid"
+    assert result_of(new_lab_root, "doe")["score"] == 100
+
+    opened = Path("/tmp", f"labkit-test-{os.getpid()}")
+    shutil.copytree(new_lab_root, opened, symlinks=True)
+    try:
+        opened.chmod(0o755)
+        done = labkit(opened, "grade", LAB, folder, "--box", "uid")
+    finally:
+        shutil.rmtree(opened)
+    assert done.returncode == 3
+    assert "chmod" in done.stderr
+
+
+def test_an_interrupted_run_keeps_and_marks_what_it_found(
+    new_lab_root: Path, tmp_path: Path
+) -> None:
+    """Exit status 130, no score, no box left behind."""
+    folder = hand_in(tmp_path / "hangs", HANGS)
+    process = subprocess.Popen(
+        [LABKIT, "--root", new_lab_root, "grade", LAB, folder],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"LABKIT_BUILD": str(new_lab_root / "build")},
+    )
+    deadline = time.monotonic() + ENDS_SECONDS
+    while not _descendants(process.pid, "puppet"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=ENDS_SECONDS)
+    assert process.returncode == 130
+    assert "interrupted" in output
+    result = result_of(new_lab_root, "hangs")
+    assert (result["status"], result["score"]) == ("incomplete", None)
+    assert not _processes_with(str(folder))
+
+
+def test_the_doctor_says_what_this_machine_can_do(new_lab_root: Path) -> None:
+    """And its exit status says whether that is enough."""
+    done = labkit(new_lab_root, "doctor")
+    assert done.returncode == 0
+    assert "boxes of kind bwrap" in done.stdout
+    done = labkit(new_lab_root, "doctor", PATH="/nonexistent")
+    assert done.returncode == 3
+    assert "to mend: apt-get install gcc" in done.stdout
+
+
+def _descendants(pid: int, name: str) -> list[int]:
+    """Processes below `pid` that run `name`."""
+    children = Path(f"/proc/{pid}/task").glob("*/children")
+    pids = [int(p) for file in children for p in file.read_text(encoding="ascii").split()]
+    found = [p for p in pids if name in _command(p)]
+    return found + [d for p in pids for d in _descendants(p, name)]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _processes_with(text: str) -> list[int]:
+    pids = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
+    return [pid for pid in pids if text in _command(pid)]
