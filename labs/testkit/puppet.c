@@ -305,6 +305,26 @@ static void be_puppet(const struct frame *start, int arena_fd)
 
 static int stage_fd;
 
+/* The puppets that have not been waited for: by number, as a process that a
+ * submission left behind may bear any name. */
+static pid_t puppets[4 * MAX_PUPPETS];
+static size_t npuppets;
+
+static void remember(pid_t pid)
+{
+    puppets[npuppets++ % (sizeof puppets / sizeof *puppets)] = pid;
+}
+
+static bool is_puppet(pid_t pid, bool forget)
+{
+    for (size_t i = 0; i < sizeof puppets / sizeof *puppets; i++)
+        if (puppets[i] == pid) {
+            puppets[i] = forget ? 0 : pid;
+            return true;
+        }
+    return false;
+}
+
 static void answer(int kind, const struct frame *question, uint64_t value, int error, int fd)
 {
     struct frame frame = {
@@ -331,9 +351,10 @@ static void start_puppet(const struct frame *question, int arena_fd)
             _exit(1);
         be_puppet(question, arena_fd);
     }
-    if (pid > 0)
+    if (pid > 0) {
+        remember(pid);
         answer(FRAME_STARTED, question, pid, 0, ends[0]);
-    else
+    } else
         answer(FRAME_FAILED, question, 0, errno, -1);
     if (ends[0] >= 0) {
         close(ends[0]);
@@ -347,8 +368,10 @@ static void wait_for(const struct frame *question)
 
     if (waitpid(question->words[0], &status, 0) < 0)
         answer(FRAME_FAILED, question, 0, errno, -1);
-    else
+    else {
+        is_puppet(question->words[0], true);
         answer(FRAME_WAITED, question, status, 0, -1);
+    }
     if (WIFEXITED(status))
         (void)VALGRIND_PRINTF("puppet %d ended\n", (int)question->words[0]);
 }
@@ -428,7 +451,7 @@ static void list_objects(void)
     add_system_v(text, "/proc/sysvipc/msg", "System V message queue",
                  "%d %d %*o %*u %*u %*d %*d %u");
     for (size_t i = 0; i < n && i < 64; i++)
-        if (children[i].state != 'Z' && strcmp(children[i].name, "puppet") != 0)
+        if (children[i].state != 'Z' && !is_puppet(children[i].pid, false))
             add_line(text, "process %s, pid %d\n", children[i].name, children[i].pid);
     send(stage_fd, text, strlen(text) + 1, MSG_NOSIGNAL);
 }

@@ -137,6 +137,7 @@ static void fail_for_end(struct puppet *p)
 {
     char how[128];
 
+    script_describe_progress(p);
     if (!readable(p->pidfd, LOOK_MS * 20)) {
         kill_and_bury(p);
         test_fail("%s closed the connection to the test", p->doing);
@@ -148,11 +149,9 @@ static void fail_for_end(struct puppet *p)
 
 static void fail_for_hang(struct puppet *p, const char *how)
 {
-    char doing[sizeof p->doing];
-
-    memcpy(doing, p->doing, sizeof doing);
+    script_describe_progress(p);
     kill_and_bury(p);
-    test_fail("%s did not return: %s", doing, how);
+    test_fail("%s did not return: %s", p->doing, how);
 }
 
 /* What a test knows of a puppet while it waits for it. */

@@ -54,7 +54,7 @@ void script_append(const char *function, size_t nargs, const uint64_t args[])
     if (s->length == s->max)
         testkit_broken("the script holds only %zu calls", s->max);
     call = &s->calls[s->length++];
-    *call = (struct script_call){0};
+    *call = (struct script_call){.nargs = nargs};
     snprintf(call->function, sizeof call->function, "%s", function);
     memcpy(call->words, args, nargs * sizeof *args);
 }
@@ -72,11 +72,26 @@ void *script_value(const struct script *s, size_t index)
     return (void *)(SCRIPT_VALUE_TAG | index);
 }
 
-/* The call in which the puppet is, for a message if it ends there. */
-static void describe_progress(const struct script *s, struct puppet *p)
+/* The puppet wrote what is read here, so it only explains. */
+void script_describe_progress(struct puppet *p)
 {
-    snprintf(p->doing, sizeof p->doing, "a script of %zu calls, beginning with %s()", s->length,
-             s->calls[0].function);
+    const struct script *s = p->script;
+    struct script_call call;
+    size_t i = 0;
+    size_t used;
+
+    if (!s)
+        return;
+    while (i < s->length - 1 && s->calls[i].done)
+        i++;
+    call = s->calls[i];
+    call.function[sizeof call.function - 1] = '\0';
+    for (size_t k = 0; k < FRAME_WORDS; k++)
+        if ((call.words[k] & SCRIPT_VALUE_MASK) == SCRIPT_VALUE_TAG)
+            call.words[k] = s->calls[(call.words[k] & ~SCRIPT_VALUE_MASK) % s->length].value;
+    used = snprintf(p->doing, sizeof p->doing, "call %zu of a script of %zu: ", i + 1, s->length);
+    describe_call(p->doing + used, sizeof p->doing - used, call.function,
+                  call.nargs < FRAME_WORDS ? call.nargs : FRAME_WORDS, call.words);
 }
 
 void script_start(struct puppet *p, struct script *s)
@@ -85,13 +100,15 @@ void script_start(struct puppet *p, struct script *s)
 
     session.calls_begun = true;
     snprintf(question.text, sizeof question.text, "script_run");
-    describe_progress(s, p);
+    snprintf(p->doing, sizeof p->doing, "a script of %zu calls", s->length);
+    p->script = s;
     puppet_tell(p, &question, -1);
 }
 
 void script_finish(struct puppet *p, struct script *s)
 {
     puppet_await(p);
+    p->script = NULL;
     memcpy(s->results, s->calls, s->length * sizeof *s->calls);
     for (size_t i = 0; i < s->length; i++)
         if (!s->results[i].done)

@@ -24,6 +24,7 @@ struct puppet {
     struct process_activity at_start; /* when begin() had sent it */
     int status;        /* status word, once it has ended */
     char doing[256];   /* that call, as text */
+    const struct script *script; /* of which that call is one, or NULL */
 };
 
 struct block { /* a piece of the arena */
@@ -115,6 +116,8 @@ uint64_t puppet_await(struct puppet *);
 
 /* script.c */
 void script_append(const char *function, size_t nargs, const uint64_t args[]);
+/* Puts the call of its script at which a puppet stands into p->doing. */
+void script_describe_progress(struct puppet *p);
 void scripts_free(void);
 
 #endif

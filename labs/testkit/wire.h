@@ -73,7 +73,8 @@ struct script_call {
     uint64_t words[FRAME_WORDS];
     uint64_t value; /* written by the puppet */
     int32_t error;  /* written by the puppet */
-    uint32_t done;  /* written by the puppet */
+    uint16_t nargs;
+    uint16_t done;  /* written by the puppet */
 };
 
 /* What a puppet does with a piece of the arena before its next call.  Memcheck

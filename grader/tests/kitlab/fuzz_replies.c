@@ -83,6 +83,11 @@ void script_append(const char *function, size_t nargs, const uint64_t args[])
     testkit_broken("no scripts here: %s, %zu", function, nargs);
 }
 
+void script_describe_progress(struct puppet *p)
+{
+    (void)p;
+}
+
 static uint64_t random_state;
 
 static uint64_t draw(uint64_t below)
