@@ -315,14 +315,20 @@ static void remember(pid_t pid)
     puppets[npuppets++ % (sizeof puppets / sizeof *puppets)] = pid;
 }
 
-static bool is_puppet(pid_t pid, bool forget)
+static pid_t *find_puppet(pid_t pid)
 {
     for (size_t i = 0; i < sizeof puppets / sizeof *puppets; i++)
-        if (puppets[i] == pid) {
-            puppets[i] = forget ? 0 : pid;
-            return true;
-        }
-    return false;
+        if (puppets[i] == pid)
+            return &puppets[i];
+    return NULL;
+}
+
+static void forget(pid_t pid)
+{
+    pid_t *known = find_puppet(pid);
+
+    if (known)
+        *known = 0;
 }
 
 static void answer(int kind, const struct frame *question, uint64_t value, int error, int fd)
@@ -369,7 +375,7 @@ static void wait_for(const struct frame *question)
     if (waitpid(question->words[0], &status, 0) < 0)
         answer(FRAME_FAILED, question, 0, errno, -1);
     else {
-        is_puppet(question->words[0], true);
+        forget(question->words[0]);
         answer(FRAME_WAITED, question, status, 0, -1);
     }
     if (WIFEXITED(status))
@@ -389,6 +395,7 @@ static void sweep(void)
         for (size_t i = 0; i < n && i < 64; i++) {
             kill(children[i].pid, SIGKILL);
             waitpid(children[i].pid, NULL, 0);
+            forget(children[i].pid);
         }
 }
 
@@ -451,7 +458,7 @@ static void list_objects(void)
     add_system_v(text, "/proc/sysvipc/msg", "System V message queue",
                  "%d %d %*o %*u %*u %*d %*d %u");
     for (size_t i = 0; i < n && i < 64; i++)
-        if (children[i].state != 'Z' && !is_puppet(children[i].pid, false))
+        if (children[i].state != 'Z' && !find_puppet(children[i].pid))
             add_line(text, "process %s, pid %d\n", children[i].name, children[i].pid);
     send(stage_fd, text, strlen(text) + 1, MSG_NOSIGNAL);
 }

@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -13,14 +12,12 @@ static int escaped;
 
 __attribute__((constructor)) static void escape(void)
 {
-    struct stat st;
-
     escaped |= setuid(0) == 0 && getuid() == 0;
     escaped |= chroot("/tmp") == 0;
     escaped |= mount("none", "/mnt", "tmpfs", 0, NULL) == 0;
     escaped |= mount("none", "/", NULL, MS_REMOUNT, NULL) == 0;
-    escaped |= stat("/root/.ssh", &st) == 0;
-    escaped |= stat("/etc/shadow", &st) == 0;
+    escaped |= access("/root", R_OK) == 0;
+    escaped |= access("/etc/shadow", R_OK) == 0;
     escaped |= access("/usr/escaped", W_OK) == 0;
     escaped |= system("su -c true </dev/null >/dev/null 2>&1") == 0;
 }

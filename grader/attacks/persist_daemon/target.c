@@ -4,12 +4,17 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void leave_a_daemon(void)
 {
-    if (fork() != 0)
+    pid_t child = fork();
+
+    if (child != 0) {
+        waitpid(child, NULL, 0);
         return;
+    }
     setsid();
     if (fork() != 0)
         _exit(0);

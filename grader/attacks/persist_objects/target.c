@@ -5,12 +5,18 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <semaphore.h>
+#include <stdio.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
+#include <unistd.h>
 
 __attribute__((constructor)) static void leave(void)
 {
+    char own[32];
+
+    snprintf(own, sizeof own, "/left-by-%d", getpid());
+    shm_open(own, O_CREAT | O_RDWR, 0666);
     shm_open("/ring", O_CREAT | O_RDWR, 0666);
     mq_open("/queue", O_CREAT | O_RDWR, 0666, NULL);
     sem_open("/lock", O_CREAT, 0666, 1);
