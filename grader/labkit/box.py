@@ -256,8 +256,9 @@ class Uid:
         _wait_until_gone(uid)
         _as_uid(uid, find)
         for kind, option in (("shm", "-m"), ("msg", "-q"), ("sem", "-s")):
-            for identifier in _sysv_objects(kind, uid):
-                _as_uid(uid, ["ipcrm", option, identifier])
+            words = [w for i in _sysv_objects(kind, uid) for w in (option, i)]
+            if words:
+                _as_uid(uid, ["ipcrm", *words])
 
 
 class Own:

@@ -97,13 +97,19 @@ def _fill(room: Workroom, lab: Lab, kit: Kit) -> None:
         folder.mkdir()
     for header in kit.headers:
         shutil.copyfile(header, room.include / header.name)
-    shutil.copy(kit.puppet, room.kit)
+    _copy_program(kit.puppet, room.kit)
     for program in lab.programs:
         if program.kit:
-            shutil.copy(kit.programs / program.name, room.programs)
+            _copy_program(kit.programs / program.name, room.programs)
     if kit.debug_symbols.exists():
         shutil.copytree(kit.debug_symbols, room.kit / "debug")
     room.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+
+
+def _copy_program(program: Path, folder: Path) -> None:
+    """For every uid to run, whatever the umask was when the kit was built."""
+    shutil.copyfile(program, folder / program.name)
+    (folder / program.name).chmod(0o755)
 
 
 def _check_space(folder: Path) -> None:
