@@ -102,7 +102,9 @@ def _fill(room: Workroom, lab: Lab, kit: Kit) -> None:
         if program.kit:
             _copy_program(kit.programs / program.name, room.programs)
     if kit.debug_symbols.exists():
-        shutil.copytree(kit.debug_symbols, room.kit / "debug")
+        debug = shutil.copytree(kit.debug_symbols, room.kit / "debug")
+        for path in (debug, *debug.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
     room.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
 
 
