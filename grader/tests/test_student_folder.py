@@ -1,7 +1,6 @@
 """A student's folder: every target of lab.mk, without Python and without solutions/."""
 
 import re
-import shutil
 import subprocess
 import tarfile
 import time
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from labkit.manifest import lab_names, load_lab
+from student_folder import ROOT, copy_labs, solve
 
-ROOT = Path(__file__).parents[2]
 LAB = "01-buddy"
 DEADLINE_S = 120
 
@@ -20,21 +19,6 @@ DEADLINE_S = 120
 def handed_out(tmp_path: Path) -> Path:
     """What a student receives: labs/, in a folder with a space in its name."""
     return copy_labs(tmp_path / "my course")
-
-
-def copy_labs(into: Path) -> Path:
-    """Copies labs/ without what was built there."""
-    return Path(shutil.copytree(ROOT / "labs", into, ignore=shutil.ignore_patterns("build")))
-
-
-def solve(labs: Path, name: str) -> Path:
-    """Puts the reference in the place of the skeleton."""
-    lab = load_lab(ROOT, name)
-    for file in lab.files:
-        subprocess.run(
-            ["unifdef", "-DSOLUTION", "-o", labs / name / file, lab.soldir / file], check=False
-        )
-    return labs / name
 
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
