@@ -108,7 +108,8 @@ def test_a_missing_puppet_is_a_grader_error(build: Path) -> None:
 
 def test_fuzzed_answers_never_pass_for_right_ones(build: Path) -> None:
     """Of 10^5 answers with random changes, exactly the right ones are taken,
-    with no complaint of the sanitizers."""
+    with no complaint of the sanitizers.
+    """
     result = subprocess.run(
         [build / "fuzz_replies", "100000", "7"], capture_output=True, text=True, check=False
     )
