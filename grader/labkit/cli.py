@@ -4,7 +4,7 @@ import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from labkit.manifest import Lab
     from labkit.result import Result
 
-EXIT_CODES = f"""\b
+PAGE_WIDTH: Final = 140  # of a table that goes to a file
+
+EXIT_CODES: Final = f"""\b
 Exit status:
   {EXIT_GRADED}    graded, whatever the score
   {EXIT_BAD_INPUT}    what was given cannot be graded: no such lab, no such file, ...
@@ -197,7 +199,8 @@ def _grade_sample_class(lab: "Lab", how: GradeOptions) -> int:
             if status == EXIT_INTERRUPTED:
                 break
     title = f"{lab.name}: {lab.title}, a sample class"
-    Console().print(class_table(title, rows))
+    width = None if sys.stdout.isatty() else PAGE_WIDTH
+    Console(width=width).print(class_table(title, rows))
     click.echo(f"results and feedback: {result_folder(lab, 'NAME')}")
     return worst
 
@@ -241,7 +244,9 @@ def new(root: Path, name: str) -> int:
 
     for path in new_lab(root, name):
         click.echo(f"wrote {path.relative_to(root)}")
-    click.echo(f"what comes next is in CONTRIBUTING.md; `labkit verify {name}` says what is missing")
+    click.echo(
+        f"what comes next is in CONTRIBUTING.md; `labkit verify {name}` says what is missing"
+    )
     return EXIT_GRADED
 
 

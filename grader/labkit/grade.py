@@ -91,7 +91,7 @@ def bench(
 def _tasks(
     ready: Bench, tests: dict[str, TestRun], memchecks: list[MemcheckRun], *, valgrind: bool
 ) -> list[Callable[[], None]]:
-    """What can be done side by side; the Valgrind pass, the longest, first."""
+    """What can be done side by side, the longest first: the Valgrind pass, then the last tests."""
     under_valgrind = ready.lab.memcheck.tests if ready.lab.memcheck else ()
 
     def memcheck() -> None:
@@ -103,7 +103,7 @@ def _tasks(
             ready.hangs.set()
 
     first = [memcheck] if valgrind and ready.lab.memcheck else []
-    return [*first, *(functools.partial(test, t.name) for t in ready.lab.tests)]
+    return [*first, *(functools.partial(test, t.name) for t in reversed(ready.lab.tests))]
 
 
 def _result(ready: Bench, submission: Submission, runs: Runs, *, seconds: float) -> Result:

@@ -164,17 +164,19 @@ def explanation(text: str) -> str:
     what: list[str] = []
     calls: list[str] = []
     place = ""
+    in_calls = False
     for line in text.splitlines():
         rest = line.removeprefix(ERROR_MARK).removeprefix("ERROR: ")
+        in_calls = line.startswith("calls of ") or (in_calls and line.startswith("  "))
         if line.startswith(END_MARK):
             break
         if rest.startswith(LINE_MARK):
             place = rest.removeprefix(LINE_MARK).removesuffix(": error: Failure!")
-        elif line.startswith("calls of ") or (calls and not what and line.startswith("  ")):
+        elif in_calls:
             calls.append(line)
         elif rest.strip():
             what.append(rest)
-    return "\n".join([*what, *([f"at {place}"] if place else []), *calls])
+    return "\n".join([*what, *([f"at {Path(place).name}"] if place else []), *calls])
 
 
 def _broken(session: Session) -> str:

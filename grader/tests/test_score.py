@@ -187,6 +187,23 @@ def test_warnings_are_found_in_the_students_files_only() -> None:
     assert found == (Diagnostic("twice.c", 3, "unused variable 'x' [-Wunused-variable]"),)
 
 
+def test_an_explanation_keeps_the_tests_own_words() -> None:
+    """Several lines of a message stay together; a place is a file, not a path."""
+    text = (
+        "ERROR: expected 4\n  but got 5\ncalls of doubles, the last ones:\n  twice(2) gave 5\n"
+        "this run: --seed 1\n"
+        "[  ERROR   ] --- [   LINE   ] --- /a b/test_hidden.c:9: error: Failure!\n"
+    )
+    assert explanation(text).split("\n") == [
+        "expected 4",
+        "  but got 5",
+        "this run: --seed 1",
+        "at test_hidden.c:9",
+        "calls of doubles, the last ones:",
+        "  twice(2) gave 5",
+    ]
+
+
 def test_an_explanation_leads_with_what_is_wrong() -> None:
     """The margin of cmocka goes, the last calls come after the assertion."""
     text = (
