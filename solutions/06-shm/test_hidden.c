@@ -475,8 +475,8 @@ static struct worker worker(const char *name, int backend, size_t capacity, unsi
  * to wait for it. */
 static void dawdle(struct puppet *p)
 {
-    fault_delay(p, FAULT_MUTEX_LOCK, testkit_seed(), 100);
-    fault_delay(p, FAULT_SEM_WAIT, testkit_seed(), 100);
+    fault_delay(p, FAULT_MUTEX_UNLOCK, testkit_seed(), 100);
+    fault_delay(p, FAULT_SEM_POST, testkit_seed(), 100);
     fault_delay(p, FAULT_SEMOP, testkit_seed(), 100);
 }
 
