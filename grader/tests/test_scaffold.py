@@ -1,5 +1,9 @@
 """A lab made by `labkit new` can be graded and verified from its first minute."""
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,8 @@ from labkit.errors import UsageError
 from labkit.manifest import Lab, load_lab
 from labkit.scaffold import new_lab
 from labkit.verify import Options, exit_status, verify
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def make_lab(empty_root: Path) -> Lab:
@@ -53,3 +59,40 @@ def test_a_lab_that_is_there_stays_as_it_is(empty_root: Path) -> None:
     with pytest.raises(UsageError, match="there already"):
         new_lab(empty_root, "08-mail-box")
     assert (lab.soldir / "mail_box.c").read_text() == before
+
+
+def commands(text: str) -> list[str]:
+    """The lines of every block of shell commands."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def test_the_commands_of_the_checklist_work(empty_root: Path) -> None:
+    """Every command of CONTRIBUTING.md, in order, where the lab is still to come."""
+    expected = {
+        ".venv/bin/labkit new 08-mailbox": 0,
+        ".venv/bin/labkit verify 08-mailbox": 1,  # versions are missing
+        "make -C labs/08-mailbox test": 2,  # the skeleton is no solution
+        ".venv/bin/labkit skeleton 08-mailbox": 0,
+        ".venv/bin/pytest solutions/08-mailbox/lab.toml -k twice -x": 0,
+        ".venv/bin/pytest solutions/08-mailbox/lab.toml --submission labs/08-mailbox": 1,
+        ".venv/bin/pytest solutions/08-mailbox/lab.toml --verify -k broken": 1,
+    }
+    assert commands((REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")) == list(expected)
+    (empty_root / ".venv").symlink_to(Path(sys.executable).parents[1])
+    environment = os.environ | {"LABKIT_ROOT": str(empty_root)}
+    for command, status in expected.items():
+        run = subprocess.run(
+            command.split(), cwd=empty_root, env=environment, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert run.returncode == status, run.stdout + run.stderr
+
+
+def test_the_checklist_names_files_that_exist(empty_root: Path) -> None:
+    """The table of files is what `labkit new` writes, but for what is optional."""
+    new_lab(empty_root, "08-mailbox")
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([^`*]+[a-z])` \|", text, flags=re.MULTILINE)
+    missing = [path for path in named if not (empty_root / path).exists()]
+    assert missing == ["labs/08-mailbox/test_support.h"]
