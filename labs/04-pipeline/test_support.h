@@ -275,9 +275,10 @@ static void UNUSED_ control_await(struct control control, struct puppet *p, stru
 {
     struct told next;
     size_t missing = n;
+    enum puppet_state state = puppet_settle(p);
 
-    if (puppet_settle(p) == PUPPET_RETURNED) {
-        int result = finish(p);
+    if (state == PUPPET_RETURNED || state == PUPPET_DEAD) {
+        int result = finish(p); /* says how it died, if it did */
 
         fail_msg("pipeline_run returned %d while its stages should be running (errno: %s)", result,
                  strerror(errno));
