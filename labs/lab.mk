@@ -76,7 +76,7 @@ build: $(BUILD)/test_public $(BUILD)/puppet $(BUILD)/submission.so $(PROGRAM_PAT
 
 debug: build $(BUILD)/gdb.commands
 	@[ -n "$(TEST)" ] || { echo 'which test? make debug TEST=name; there are:'; $(BUILD)/test_public --list; exit 2; }
-	$(RUN) --patient --wrap 'gdb -q -x $(BUILD)/gdb.commands --args' $(TEST)
+	$(RUN) --patience 0 --wrap 'gdb -q -x $(BUILD)/gdb.commands --args' $(TEST)
 
 # Valgrind's lines; but what a child that the submission forked has "lost" is
 # no leak: it is over at exec or _exit.
@@ -90,7 +90,9 @@ endef
 export MEMCHECK_FILTER
 
 memcheck: build
-	$(RUN) --patient --wrap 'valgrind -q --leak-check=full --log-file=$(BUILD)/memcheck.log' $(TEST)
+	@rm -f $(BUILD)/memcheck.log
+	$(RUN) --patience 20 --wrap 'valgrind -q --leak-check=full --log-file=$(BUILD)/memcheck.log' $(TEST) \
+	    || { awk "$$MEMCHECK_FILTER" $(BUILD)/memcheck.log; exit 1; }
 	@awk "$$MEMCHECK_FILTER" $(BUILD)/memcheck.log
 	@echo 'Valgrind found nothing to complain about'
 
@@ -142,12 +144,13 @@ $(BUILD)/%.o: %.c
 
 $(BUILD)/test_hidden.o: $(HIDDEN)
 	@mkdir -p $(@D)
-	@$(CC) $(KIT_FLAGS) -c -o $@ $<
+	@$(CC) $(KIT_FLAGS) -fmacro-prefix-map=$(dir $(HIDDEN))= -c -o $@ $<
 
 # Breakpoints at every function of the contract; they come to life when the
 # puppet, a child of the stage, loads the submission.
 $(BUILD)/gdb.commands: $(BUILD)/stubs.o
-	{ echo 'set breakpoint pending on'; \
+	@{ echo 'set breakpoint pending on'; \
+	  echo 'echo Your functions are not loaded yet; each gets a breakpoint for when they are.\n'; \
 	  echo 'set follow-fork-mode child'; \
 	  echo 'set print thread-events off'; \
 	  nm $< | sed -n 's/.* T /break /p'; \

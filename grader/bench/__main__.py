@@ -153,7 +153,7 @@ def _bare_valgrind(places: Places) -> None:
     if places.lab.memcheck:
         log = places.build / "valgrind.log"
         valgrind = f"valgrind -q --leak-check=full --log-file={log}"
-        _run(*_graded(places), "--patient", "--wrap", valgrind, *places.lab.memcheck.tests)
+        _run(*_graded(places), "--patience", "20", "--wrap", valgrind, *places.lab.memcheck.tests)
 
 
 def _submission(places: Places, to: Path) -> None:

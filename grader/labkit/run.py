@@ -255,7 +255,7 @@ def _start_test(
     argv = [str(bench.kit.test_graded), "--seed", str(bench.seed), "--stage", str(stage_fd)]
     argv += ["--programs", bench.box.seen(bench.room.programs, bench.room.run_views)]
     argv += ["--shared"] if bench.box.shares_objects else []
-    argv += ["--patient"] if patient else []
+    argv += ["--patience", str(VALGRIND_FACTOR)] if patient else []
     read, write = os.pipe()
     try:
         process = subprocess.Popen(

@@ -15,7 +15,7 @@ CATCHES = {
     "catches_a_crash": "crash() ended the process: killed by SIGSEGV",
     "catches_exit_0": "leave(0) ended the process: it called exit(0)",
     "catches_exit_in_a_script": "call 2 of a script of 2: leave_at_once(0) ended the process",
-    "catches_an_endless_loop": "spin() did not return: it used 5 s of CPU time",
+    "catches_an_endless_loop": "spin() did not return: it used up its CPU time",
     "catches_a_sleep_for_ever": "asleep or stopped, and nothing wakes it",
     "catches_a_puppet_that_stops_itself": "asleep or stopped, and nothing wakes it",
     "catches_a_daemon_that_keeps_the_socket": "daemon_and_die() ended the process",

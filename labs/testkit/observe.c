@@ -20,7 +20,7 @@
 
 enum {
     WAIT_SECONDS = 20,
-    PATIENT_WAIT_SECONDS = 300,
+    A_WEEK_S = 7 * 24 * 3600,
     SPIN_CPU_MS = 500,   /* more CPU time than this is no way to wait */
     POLL_SWITCHES = 200, /* nor is waking this often */
     QUIET_LOOKS = 3,
@@ -36,11 +36,15 @@ uint64_t clock_ns(void)
     return now.tv_sec * SECOND_NS + now.tv_nsec;
 }
 
+uint64_t limit_s(unsigned seconds)
+{
+    return session.patience ? (uint64_t)seconds * session.patience : A_WEEK_S;
+}
+
 struct deadline deadline_start(void)
 {
-    uint64_t seconds = session.patient ? PATIENT_WAIT_SECONDS : WAIT_SECONDS;
-
-    return (struct deadline){.end_ns = clock_ns() + seconds * SECOND_NS, .pause_us = 50};
+    return (struct deadline){.end_ns = clock_ns() + limit_s(WAIT_SECONDS) * SECOND_NS,
+                             .pause_us = 50};
 }
 
 bool deadline_look_again(struct deadline *deadline)

@@ -28,7 +28,7 @@
 #include "session.h"
 #include "stub.h"
 
-enum { LOOK_MS = 50, CALL_CPU_SECONDS = 5, ASLEEP_SECONDS = 10, PATIENT_SECONDS = 600 };
+enum { LOOK_MS = 50, CALL_CPU_SECONDS = 5, ASLEEP_SECONDS = 10 };
 
 uint64_t nonce_new(void)
 {
@@ -167,7 +167,7 @@ static void look_for_hang(struct puppet *p, struct watch *watch)
 {
     struct process_activity now;
 
-    if (session.patient || !process_activity(p->pid, &now))
+    if (!process_activity(p->pid, &now))
         return;
     if (!watch->begun)
         watch->first = now;
@@ -175,9 +175,9 @@ static void look_for_hang(struct puppet *p, struct watch *watch)
         watch->active_ns = clock_ns();
     watch->begun = true;
     watch->last = now;
-    if (now.cpu_ns - watch->first.cpu_ns > CALL_CPU_SECONDS * SECOND_NS)
-        fail_for_hang(p, "it used 5 s of CPU time (an endless loop?)");
-    if (clock_ns() - watch->active_ns > ASLEEP_SECONDS * SECOND_NS)
+    if (now.cpu_ns - watch->first.cpu_ns > limit_s(CALL_CPU_SECONDS) * SECOND_NS)
+        fail_for_hang(p, "it used up its CPU time (an endless loop?)");
+    if (clock_ns() - watch->active_ns > limit_s(ASLEEP_SECONDS) * SECOND_NS)
         fail_for_hang(p, "it is asleep or stopped, and nothing wakes it");
 }
 
@@ -336,7 +336,7 @@ void puppet_end(struct puppet *p)
     if (p->pidfd < 0)
         return;
     if (p->busy || channel_send(p->socket, &question, -1) < 0 ||
-        !readable(p->pidfd, (session.patient ? PATIENT_SECONDS : ASLEEP_SECONDS) * 1000))
+        !readable(p->pidfd, limit_s(ASLEEP_SECONDS) * 1000))
         kill_and_bury(p);
     else
         bury(p);

@@ -1,7 +1,7 @@
 /* runner.c - the main program of every test binary.
  *
  *     test_X [--list] [--seed N] (--stage FD [--shared] | --puppet PATH --submission PATH)
- *            [--programs DIR] [--wrap "gdb --args"] [--patient] [NAME...]
+ *            [--programs DIR] [--wrap "gdb --args"] [--patience N] [NAME...]
  *
  * Its exit status is the verdict: 0 all passed, 1 some failed, 2 usage,
  * 3 the grader is broken.  No other process can change it.
@@ -19,7 +19,7 @@
 
 enum { PASSED = 0, FAILED = 1, USAGE = 2, BROKEN = 3, MAX_TESTS = 256 };
 
-struct session session = {.stage = -1};
+struct session session = {.stage = -1, .patience = 1};
 
 static struct registered registered[MAX_TESTS];
 static size_t nregistered;
@@ -133,7 +133,7 @@ static int tear_down(void **state)
     if (!session.test.passed)
         explain();
     puppets_kill();
-    if (session.own_stage || session.patient)
+    if (session.own_stage || session.ntests_chosen > 1)
         stage_sweep();
     if (session.shared && session.stage >= 0)
         leftovers_remove();
@@ -186,14 +186,14 @@ static void usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s [--list] [--seed N] (--stage FD [--shared] | --puppet PATH --submission "
-            "PATH)\n       [--programs DIR] [--wrap WORDS] [--patient] [NAME...]\n",
+            "PATH)\n       [--programs DIR] [--wrap WORDS] [--patience N] [NAME...]\n",
             program);
     exit(USAGE);
 }
 
 int main(int argc, char **argv)
 {
-    enum { LIST = 1, SEED, STAGE, SHARED, PUPPET, SUBMISSION, PROGRAMS, WRAP, PATIENT };
+    enum { LIST = 1, SEED, STAGE, SHARED, PUPPET, SUBMISSION, PROGRAMS, WRAP, PATIENCE };
     static const struct option options[] = {{"list", no_argument, NULL, LIST},
                                             {"seed", required_argument, NULL, SEED},
                                             {"stage", required_argument, NULL, STAGE},
@@ -202,7 +202,7 @@ int main(int argc, char **argv)
                                             {"submission", required_argument, NULL, SUBMISSION},
                                             {"programs", required_argument, NULL, PROGRAMS},
                                             {"wrap", required_argument, NULL, WRAP},
-                                            {"patient", no_argument, NULL, PATIENT},
+                                            {"patience", required_argument, NULL, PATIENCE},
                                             {0}};
     struct CMUnitTest chosen[MAX_TESTS];
     size_t n;
@@ -236,8 +236,8 @@ int main(int argc, char **argv)
         case WRAP:
             session.wrap = optarg;
             break;
-        case PATIENT:
-            session.patient = true;
+        case PATIENCE:
+            session.patience = atoi(optarg);
             break;
         default:
             usage(argv[0]);
@@ -247,7 +247,7 @@ int main(int argc, char **argv)
             usage(argv[0]);
         session.shared = true;
     }
-    n = choose(argv + optind, argc - optind, chosen);
+    n = session.ntests_chosen = choose(argv + optind, argc - optind, chosen);
     if (n == 0)
         testkit_broken("there are no tests in here");
     stage_open();

@@ -40,7 +40,8 @@ struct session {
     bool own_stage;         /* this process started it */
     pid_t stage_pid;        /* if own */
     bool shared;            /* no private namespaces: others' objects lie about */
-    bool patient;           /* a debugger or Valgrind holds things up */
+    unsigned patience;      /* factor for all limits: Valgrind is slow; 0: wait for ever */
+    size_t ntests_chosen;
     const char *puppet_path, *submission_path, *programs, *wrap;
     uint64_t seed;
     bool seed_used;
@@ -89,6 +90,8 @@ char *stage_objects(void);
 /* observe.c */
 #define SECOND_NS UINT64_C(1000000000)
 uint64_t clock_ns(void); /* CLOCK_MONOTONIC */
+/* A limit of so many seconds, with this session's patience. */
+uint64_t limit_s(unsigned seconds);
 /* Removes the objects of this test that object_name() named. */
 void leftovers_remove(void);
 

@@ -17,7 +17,7 @@
 #include "channel.h"
 #include "session.h"
 
-enum { MAX_WORDS = 64, STAGE_SECONDS = 30, PATIENT_SECONDS = 600 };
+enum { MAX_WORDS = 64, STAGE_SECONDS = 30 };
 
 /* Where a program that holds the stage (gdb, valgrind) comes first, its words
  * are separated by spaces. */
@@ -44,7 +44,7 @@ static void run_stage(int fd)
 
 void stage_open(void)
 {
-    struct timeval limit = {.tv_sec = session.patient ? PATIENT_SECONDS : STAGE_SECONDS};
+    struct timeval limit = {.tv_sec = limit_s(STAGE_SECONDS)};
     int ends[2];
 
     if (session.stage < 0) {

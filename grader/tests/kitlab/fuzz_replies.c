@@ -53,6 +53,11 @@ uint64_t clock_ns(void)
     return 0;
 }
 
+uint64_t limit_s(unsigned seconds)
+{
+    return seconds;
+}
+
 bool stage_ask(struct frame *question, int give_fd, struct frame *answer, int *fd)
 {
     (void)question;
