@@ -29,7 +29,7 @@ help:
 	@echo 'make verify LAB=NN-name          prove a lab: references, broken versions, skeleton'
 	@echo 'make test                        everything that proves the project'
 	@echo 'make bench LAB=NN-name           how fast the grader and the reference are'
-	@echo 'make soak LAB=NN-name            verify again and again on a busy machine'
+	@echo 'make soak LAB=NN-name            every test 200 times on a busy machine'
 	@echo 'make doctor                      what this machine can do, and how to mend it'
 	@echo 'make clean                       remove build/'
 
@@ -40,7 +40,7 @@ verify: .venv/ready
 	@$(LABKIT) verify "$$LAB"
 
 soak: .venv/ready
-	@$(LABKIT) verify "$$LAB" --repeat 10 --load
+	@$(LABKIT) soak "$$LAB"
 
 test: .venv/tests-ready
 	@.venv/bin/python grader/prove.py $(PYTEST)

@@ -233,6 +233,43 @@ def verify(root: Path, lab: str, box: str, repeat: int, *, load: bool, parallel:
 
 
 @cli.command()
+@click.argument("lab")
+@click.argument("submission", required=False, type=click.Path(path_type=Path))
+@click.option("--times", default=200, show_default=True, type=click.IntRange(1))
+@click.option("--box", default="auto", envvar="LABKIT_BOX", show_default=True)
+@click.pass_obj
+def soak(root: Path, lab: str, submission: Path | None, times: int, box: str) -> int:
+    """Runs every test of LAB again and again on a busy machine: verdicts must agree.
+
+    Of the reference, where all must pass, or of SUBMISSION.
+
+    Example: labkit soak 04-pipeline --times 20
+    """
+    import time
+    from tempfile import TemporaryDirectory
+
+    from labkit import soak as soaking
+    from labkit.manifest import load_lab
+    from labkit.skeleton import write_reference
+
+    the_lab = load_lab(root, lab)
+    soaked = []
+    started = time.monotonic()
+    with TemporaryDirectory(prefix="labkit-soak-") as folder:
+        source = submission or Path(folder, "reference")
+        if submission is None:
+            write_reference(the_lab, source)
+        for one in soaking.soak(the_lab, source, times=times, box=box):
+            soaked.append(one)
+            click.echo(f"{'ok' if one.agrees else 'wrong':6} {one.name}", err=True)
+            if one.odd:
+                click.echo(f"       {one.odd}", err=True)
+    click.echo(soaking.table(the_lab, soaked, started=started))
+    held = all(one.agrees and (submission or "pass" in one.verdicts) for one in soaked)
+    return EXIT_GRADED if held else 1
+
+
+@cli.command()
 @click.argument("name")
 @click.pass_obj
 def new(root: Path, name: str) -> int:

@@ -82,6 +82,10 @@ class Bench:
     stop: Stop
     hangs: Stop  # set when a test that runs under Valgrind too was found to hang
 
+    def with_seed(self, seed: int) -> "Bench":
+        """The same, with other random tests."""
+        return replace(self, seed=seed)
+
 
 @dataclass(frozen=True)
 class Session:
