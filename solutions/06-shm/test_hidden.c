@@ -164,13 +164,13 @@ TEST(sysv_nobody_gets_a_half_made_ring)
     nobody_gets_a_half_made_ring_over(RING_SYSV);
 }
 
-/* Plans one failure after the other, as long as there are such calls. */
-static void fail_each(int backend, bool exists, enum fault_call call, int error)
+/* Plans one failure after the other, as long as there are such calls; opens a
+ * ring that was made by another, or makes one if there is no maker. */
+static void fail_each(int backend, struct puppet *a, struct puppet *maker, enum fault_call call,
+                      int error)
 {
     for (unsigned nth = 1;; nth++) {
         const char *name = fresh_name();
-        struct puppet *a = puppet_start();
-        struct puppet *b = puppet_start();
         struct fd_info fds[64];
         size_t nfds;
         struct ring *r;
@@ -178,15 +178,18 @@ static void fail_each(int backend, bool exists, enum fault_call call, int error)
         int got;
         bool fired;
 
-        if (exists)
-            put_text(OPENED(b, name, backend, 4096, RING_CREATE), "safe");
+        if (maker != NULL) {
+            r = OPENED(maker, name, backend, 4096, RING_CREATE);
+            put_text(r, "safe");
+            ring_close(r);
+        }
         puppet_use(a);
         ring_close(NULL); /* loads the submission */
         nfds = process_fds(puppet_pid(a), fds, 64);
         before = arena_string(leftovers());
         fault_clear(a);
         fault_fail(a, call, nth, error);
-        r = ring_open(name, backend, 4096, exists ? 0 : RING_CREATE);
+        r = ring_open(name, backend, 4096, maker != NULL ? 0 : RING_CREATE);
         got = errno;
         fired = fault_fired(a);
         fault_clear(a);
@@ -197,15 +200,13 @@ static void fail_each(int backend, bool exists, enum fault_call call, int error)
             assert_fds_are(puppet_pid(a), fds, nfds);
             if (strcmp(leftovers(), before) != 0)
                 fail_msg("a ring_open that failed left something behind: %s", leftovers());
-            r = OPENED(a, name, backend, 4096, exists ? 0 : RING_CREATE);
+            r = OPENED(a, name, backend, 4096, maker != NULL ? 0 : RING_CREATE);
         }
-        if (exists)
+        if (maker != NULL)
             assert_next(r, "safe");
         assert_empty(r);
         ring_close(r);
         ring_destroy(name, backend);
-        puppet_end(a);
-        puppet_end(b);
         if (!fired)
             return;
     }
@@ -221,10 +222,12 @@ static void an_open_that_failed_leaves_nothing_behind_over(int backend)
         {FAULT_SHMGET, ENOSPC},   {FAULT_SHMAT, ENOMEM},     {FAULT_SEM_OPEN, ENOSPC},
         {FAULT_SEMGET, ENOSPC},
     };
+    struct puppet *a = puppet_start();
+    struct puppet *maker = puppet_start();
 
     for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
-        fail_each(backend, false, faults[i].call, faults[i].error);
-        fail_each(backend, true, faults[i].call, faults[i].error);
+        fail_each(backend, a, NULL, faults[i].call, faults[i].error);
+        fail_each(backend, a, maker, faults[i].call, faults[i].error);
     }
 }
 

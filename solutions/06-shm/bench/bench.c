@@ -275,15 +275,27 @@ static void map_close(struct channel *c)
 
 static const char *folder;
 
-static void ring_way_open(struct channel *c, size_t bytes)
+static size_t capacity_for(size_t bytes)
 {
-    static unsigned n;
     size_t capacity = 256 << 10;
-    char path[512];
-    void *library;
 
     while (capacity < 3 * RING_COST(bytes))
         capacity *= 2;
+    return capacity;
+}
+
+/* Messages before the clock runs: every page of a ring has been touched. */
+static uint64_t first_round(size_t bytes)
+{
+    return 2 * capacity_for(bytes) / bytes;
+}
+
+static void ring_way_open(struct channel *c, size_t bytes)
+{
+    static unsigned n;
+    char path[512];
+    void *library;
+
     snprintf(path, sizeof path, "%s/%s.so", folder, c->way->library);
     library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
@@ -296,8 +308,10 @@ static void ring_way_open(struct channel *c, size_t bytes)
     c->functions.close = (__typeof__(&ring_close))dlsym(library, "ring_close");
     c->functions.destroy = (__typeof__(&ring_destroy))dlsym(library, "ring_destroy");
     snprintf(c->name, sizeof c->name, "bench-06-%d-%u", (int)getpid(), n++);
-    c->ring = c->functions.open(c->name, RING_POSIX, capacity, RING_CREATE | c->way->flags);
+    c->ring = c->functions.open(c->name, RING_POSIX, capacity_for(bytes),
+                                 RING_CREATE | c->way->flags);
     need(c->ring != NULL, "ring_open");
+    c->functions.destroy(c->name, RING_POSIX); /* it stays as long as it is open */
 }
 
 static void ring_way_put(struct channel *c, const char *buf, size_t len)
@@ -313,7 +327,6 @@ static void ring_way_get(struct channel *c, char *buf, size_t len)
 static void ring_way_close(struct channel *c)
 {
     c->functions.close(c->ring);
-    c->functions.destroy(c->name, RING_POSIX);
 }
 
 #define RING(name, library, flags, burns)                                      \
@@ -371,18 +384,19 @@ static void reap(pid_t pid)
 static double stream(const struct way *way, size_t bytes, uint64_t count, int cpus[2])
 {
     struct channel c = {.way = way};
-    uint64_t start;
+    uint64_t first = first_round(bytes), start;
     pid_t pid;
 
     way->open(&c, bytes);
     run_on(cpus[0]);
     pid = fork_helper(cpus[1]);
     if (pid == 0) {
-        for (uint64_t i = 0; i < count + 1; i++)
+        for (uint64_t i = 0; i < first + count; i++)
             way->put(&c, source, bytes);
         _exit(0);
     }
-    way->get(&c, target, bytes); /* the first one says that the other runs */
+    for (uint64_t i = 0; i < first; i++)
+        way->get(&c, target, bytes);
     start = now_ns();
     for (uint64_t i = 0; i < count; i++)
         way->get(&c, target, bytes);
@@ -395,7 +409,7 @@ static double stream(const struct way *way, size_t bytes, uint64_t count, int cp
 static double trips(const struct way *way, size_t bytes, uint64_t count, int cpus[2])
 {
     struct channel there = {.way = way}, back = {.way = way};
-    uint64_t start;
+    uint64_t first = MIN(first_round(bytes), 1000), start = 0;
     pid_t pid;
 
     way->open(&there, bytes);
@@ -403,16 +417,15 @@ static double trips(const struct way *way, size_t bytes, uint64_t count, int cpu
     run_on(cpus[0]);
     pid = fork_helper(cpus[1]);
     if (pid == 0) {
-        for (uint64_t i = 0; i < count + 1; i++) {
+        for (uint64_t i = 0; i < first + count; i++) {
             way->get(&there, target, bytes);
             way->put(&back, source, bytes);
         }
         _exit(0);
     }
-    way->put(&there, source, bytes);
-    way->get(&back, target, bytes);
-    start = now_ns();
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < first + count; i++) {
+        if (i == first)
+            start = now_ns();
         way->put(&there, source, bytes);
         way->get(&back, target, bytes);
     }
