@@ -43,6 +43,7 @@ SHARED_FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lo
 PASSWD: Final = "student:x:1000:1000:student:/tmp:/bin/sh\n"
 GROUP: Final = "student:x:1000:\n"
 ENTER: Final = 'umask 077 && mkdir "$TMPDIR" && cd "$1" && shift && umask 022 && exec "$@"'
+FIRST_TO_DIE: Final = ("choom", "--adjust", "1000", "--")  # when memory runs out, not the grader
 QUEUE_BYTES: Final = 819200  # what Linux gives every user
 END_SECONDS: Final = 5.0  # for a box that was told to end, or was killed
 
@@ -333,7 +334,7 @@ def _start(
     read, write = os.pipe()
     try:
         process = subprocess.Popen(
-            argv,
+            [*FIRST_TO_DIE, *argv],
             stdin=subprocess.DEVNULL,
             stdout=write if job.stdout is None else job.stdout,
             stderr=write,
