@@ -189,6 +189,10 @@ def _grade_sample_class(lab: "Lab", how: GradeOptions) -> int:
         for path in progress.track(submissions, description=f"grading {lab.name}"):
             try:
                 result, status = _grade(lab, path, how)
+            except (KeyboardInterrupt, Interrupted):
+                rows.append(Row(path.name, None, "interrupted"))
+                worst = EXIT_INTERRUPTED
+                break
             except (SubmissionError, GraderError) as error:
                 rows.append(Row(path.name, None, str(error)))
                 worst = max(worst, error.exit_code)

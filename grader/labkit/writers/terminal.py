@@ -84,10 +84,15 @@ def _score(row: Row) -> str:
 def _failed(row: Row) -> str:
     if row.result is None:
         return one_line(row.problem)
+    if row.result.status == "incomplete":
+        return "interrupted"
     if not row.result.build.ok:
         return "does not compile"
     if not row.result.failed:
         return ""
     if not any(t.status == "pass" for t in row.result.tests):
         return "every test"
-    return "\n".join(f"{t.name}: {rule(t)}" for t in row.result.failed)
+    return "\n".join(
+        f"{t.name}: {rule(t) if t.status == 'fail' else 'grader error: ' + one_line(t.message)}"
+        for t in row.result.failed
+    )
