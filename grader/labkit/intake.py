@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 from labkit.entries import DIRECTORY, FILE, Entry, mode_kind
 from labkit.errors import GraderError, SubmissionError
 from labkit.manifest import Lab
-from labkit.quoting import printable, quote, quote_all
+from labkit.quoting import escaped, quote, quote_all
 
 MOST_BYTES: Final = 1 << 20  # of one file
 MOST_ENTRIES: Final = 10_000  # looked at in a folder
@@ -279,9 +279,13 @@ def _write(contents: Mapping[str, bytes], into: Path) -> None:
 
 
 def submission_name(source: Path) -> str:
-    """What a submission is called: its own name, without that of its packing."""
-    name = source.absolute().name or source.resolve().name
+    """What a submission is called: its own name, without that of its packing.
+
+    One line, never empty, and never a way to another folder.
+    """
+    name = source.name if source.name not in ("", "..") else source.resolve().name
     for suffix in (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz2", ".txz", ".tar", ".zip"):
-        if name.lower().endswith(suffix):
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
             name = name[: -len(suffix)]
-    return printable(name)
+            break
+    return escaped(name) or "submission"

@@ -11,10 +11,15 @@ LONGEST_SHOWN: Final = 80
 MOST_SHOWN: Final = 10
 
 
-def printable(name: str) -> str:
-    """The name on one line: what cannot be printed is shown as an escape."""
+def escaped(name: str) -> str:
+    """The name on one line, whole: what cannot be printed is shown as an escape."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    shown = "".join(c if c.isprintable() else _escape(c) for c in text)
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def printable(name: str) -> str:
+    """The same, cut when it is long."""
+    shown = escaped(name)
     return shown if len(shown) <= LONGEST_SHOWN else shown[: LONGEST_SHOWN - 3] + "..."
 
 

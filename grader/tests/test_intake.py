@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from labkit.archives import MOST_BYTES as MOST_ARCHIVE_BYTES
 from labkit.errors import GraderError, SubmissionError
-from labkit.intake import MOST_BYTES, Submission, collect, content_hash
+from labkit.intake import MOST_BYTES, Submission, collect, content_hash, submission_name
 from labkit.manifest import Lab, Limits
 from labkit.quoting import printable, quote_all
 
@@ -190,6 +190,33 @@ def test_the_hash_tells_names_and_contents_apart() -> None:
     ]
     assert len(set(same)) == len(same)
     assert content_hash({"a": b"1", "b": b"2"}) == content_hash({"b": b"2", "a": b"1"})
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("inbox/alice.zip", "alice"),
+        ("inbox/alice.TAR.GZ", "alice"),
+        ("inbox/alice.zip.zip", "alice.zip"),
+        ("inbox/.zip", ".zip"),
+        ("inbox/two\nlines", "two\\nlines"),
+        ("inbox/" + 200 * "a", 200 * "a"),
+        ("/", "submission"),
+    ],
+)
+def test_a_submission_is_named_after_its_source(source: str, name: str) -> None:
+    """Without the packing, on one line, never empty."""
+    assert submission_name(Path(source)) == name
+
+
+def test_a_submission_never_names_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The results of . and .. go where those of the folder itself would."""
+    (tmp_path / "alice/lab").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "alice/lab")
+    assert submission_name(Path()) == "lab"
+    assert submission_name(Path("..")) == "alice"
 
 
 # ---- refusals -------------------------------------------------------------
