@@ -9,7 +9,7 @@ PYTEST ?=
 export LAB SUB
 
 # The only list of what has to be installed.
-PACKAGES := bubblewrap gcc libc6-dbg libc6-dev libcmocka-dev make patch
+PACKAGES := bubblewrap entr gcc gdb libc6-dbg libc6-dev libcmocka-dev make patch
 PACKAGES += python3 python3-venv unifdef util-linux valgrind
 
 LABKIT := .venv/bin/labkit
