@@ -39,6 +39,8 @@ TEST(two_processes_agree)
     memcpy(data, (uint8_t[]){200, 100}, 2);
     one = puppet_start();
     assert_int_equal(target_sum(data, 2), 300);
+    fault_fail(one, FAULT_OPEN, 1, EMFILE);
+    data = memcpy(arena_alloc("the same", 2), (uint8_t[]){200, 100}, 2);
     for (int i = 0; i < 8; i++) {
         other = puppet_start();
         assert_int_equal(target_sum(data, 2), 300);
