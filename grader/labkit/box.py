@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from labkit import uids
+from labkit import seccomp, uids
 from labkit.errors import GraderError
 from labkit.manifest import Limits
 from labkit.watch import Ended, Sink, Stop, Watch
@@ -40,8 +40,9 @@ ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": "/nonexist
 SYSTEM_FOLDERS: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 SYSTEM_FILES: Final = ("/etc/ld.so.cache", "/etc/alternatives")
 SHARED_FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock")
-PASSWD: Final = "student:x:1000:1000:student:/tmp:/bin/sh\n"
-GROUP: Final = "student:x:1000:\n"
+PASSWD: Final = b"student:x:1000:1000:student:/tmp:/bin/sh\n"
+GROUP: Final = b"student:x:1000:\n"
+FILTER: Final = seccomp.program()
 ENTER: Final = 'umask 077 && mkdir "$TMPDIR" && cd "$1" && shift && umask 022 && exec "$@"'
 FIRST_TO_DIE: Final = ("choom", "--adjust", "1000", "--")  # when memory runs out, not the grader
 QUEUE_BYTES: Final = 819200  # what Linux gives every user
@@ -167,15 +168,16 @@ class Bwrap:
     def start(self, job: Job) -> Box:
         """Drops to a uid of the pool when root, makes the namespaces, sets the limits."""
         lease = uids.lease() if os.geteuid() == 0 else None
-        files = [_text_fd(PASSWD), _text_fd(GROUP)]
+        given = [_bytes_fd(text) for text in (PASSWD, GROUP, FILTER)]
         argv = [*become(lease), "bwrap", *self._namespaces(job)]
-        argv += ["--file", str(files[0]), "/etc/passwd", "--file", str(files[1]), "/etc/group"]
+        argv += ["--file", str(given[0]), "/etc/passwd", "--file", str(given[1]), "/etc/group"]
+        argv += ["--seccomp", str(given[2])] if FILTER else []
         argv += ["--remount-ro", "/", "--", *_limited(job.limits)]
         argv += [a if isinstance(a, str) else self.seen(a, job.views) for a in job.argv]
         try:
-            process = _start(argv, replace(job, fds=(*job.fds, *files)), lease=lease)
+            process = _start(argv, replace(job, fds=(*job.fds, *given)), lease=lease)
         finally:
-            for fd in files:
+            for fd in given:
                 os.close(fd)
         return Box(process=process[0], output=process[1], lease=lease, kind=self)
 
@@ -353,10 +355,10 @@ def _start(
     return process, read
 
 
-def _text_fd(text: str) -> int:
-    """A descriptor from which the text can be read once."""
+def _bytes_fd(content: bytes) -> int:
+    """A descriptor from which this can be read once."""
     read, write = os.pipe()
-    os.write(write, text.encode("ascii"))
+    os.write(write, content)
     os.close(write)
     return read
 

@@ -141,6 +141,13 @@ def test_a_path_that_no_view_shows_is_the_graders_mistake() -> None:
         run_job(at_hand("bwrap"), job, seconds=1)
 
 
+def test_a_namespace_box_lets_nobody_make_another() -> None:
+    """The filter refuses what would reach around the box; ordinary work goes on."""
+    outcome = shell(at_hand("bwrap"), "unshare --user true; echo still here | cat")
+    assert "not permitted" in outcome.output
+    assert outcome.output.endswith("still here\n")
+
+
 def _running(command: str) -> bool:
     """Whether any process has this command line, and is no zombie."""
     for process in Path("/proc").iterdir():
