@@ -106,10 +106,10 @@ static inline const char *get_text(struct ring *ring)
     char *buf = arena_out("buf", sizeof(text) - 1);
     ssize_t len = ring_get(ring, buf, sizeof(text) - 1, 0);
 
-    if (len < 0)
-        return NULL;
-    if ((size_t)len >= sizeof(text))
+    if (len >= (ssize_t)sizeof(text))
         fail_msg("ring_get gave %zd for a buffer of %zu bytes", len, sizeof(text) - 1);
+    if (len < 0 || len >= (ssize_t)sizeof(text))
+        return NULL;
     memcpy(text, buf, (size_t)len);
     text[len] = '\0';
     return text;

@@ -173,15 +173,14 @@ static void fail_each(int backend, struct puppet *a, struct puppet *maker, enum 
         const char *name = fresh_name();
         struct fd_info fds[64];
         size_t nfds;
-        struct ring *r;
+        struct ring *r, *made = NULL;
         char *before;
         int got;
         bool fired;
 
         if (maker != NULL) {
-            r = OPENED(maker, name, backend, 4096, RING_CREATE);
-            put_text(r, "safe");
-            ring_close(r);
+            made = OPENED(maker, name, backend, 4096, RING_CREATE);
+            put_text(made, "safe");
         }
         puppet_use(a);
         ring_close(NULL); /* loads the submission */
@@ -207,6 +206,10 @@ static void fail_each(int backend, struct puppet *a, struct puppet *maker, enum 
         assert_empty(r);
         ring_close(r);
         ring_destroy(name, backend);
+        if (maker != NULL) {
+            puppet_use(maker);
+            ring_close(made);
+        }
         if (!fired)
             return;
     }
