@@ -39,6 +39,7 @@ Exit status:
 def main() -> NoReturn:
     """Runs a command; every exit status of labkit is decided here."""
     signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `labkit ... | head` ends quietly
     try:
         status = cli(standalone_mode=False)
     except click.ClickException as error:

@@ -31,10 +31,6 @@ HEADERS: Final = {
     "/usr/include/valgrind/memcheck.h": "valgrind",
     "/usr/lib/debug/.build-id": "libc6-dbg",
 }
-NAMESPACE_SWITCHES: Final = {
-    "/proc/sys/kernel/unprivileged_userns_clone": "1",
-    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "0",
-}
 SHM_BYTES: Final = 64 << 20
 OPEN_FILES: Final = 1024
 
@@ -99,24 +95,12 @@ def _files() -> Iterator[Check]:
 def _boxes() -> Iterator[Check]:
     problems = {name: probe.problem_of(name) for name in probe.PROTECTING}
     for name, problem in problems.items():
-        mend = _mend_namespaces() if name == "bwrap" else "run as root"
         says = problem or "can be made"
+        mend = probe.mend(name)
         yield Check(f"boxes of kind {name}", not problem, says, mend, needed=False)
     any_kind = not all(problems.values())
     says = "at least one kind that protects" if any_kind else "no kind that protects"
     yield Check("boxes", any_kind, says, "see the kinds above: one of the two is enough")
-
-
-def _mend_namespaces() -> str:
-    for path, wanted in NAMESPACE_SWITCHES.items():
-        file = Path(path)
-        if file.exists() and file.read_text(encoding="ascii").strip() != wanted:
-            key = path.removeprefix("/proc/sys/").replace("/", ".")
-            return f"as root: sysctl -w {key}={wanted} (and in /etc/sysctl.d, to keep it)"
-    return (
-        "allow user namespaces (sysctl user.max_user_namespaces); inside a container "
-        "they are refused by its seccomp profile, run as root there to use kind uid"
-    )
 
 
 def _objects() -> Iterator[Check]:

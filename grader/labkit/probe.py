@@ -23,11 +23,14 @@ BOXES: Final[dict[Kind, BoxKind]] = {"bwrap": Bwrap(), "uid": Uid(), "none": Own
 AUTO: Final = "auto"
 CHOICES: Final = (AUTO, *KINDS)
 PROTECTING: Final[tuple[Kind, ...]] = ("bwrap", "uid")
+NAMESPACE_SWITCHES: Final = {
+    "/proc/sys/kernel/unprivileged_userns_clone": "1",
+    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "0",
+}
 SWITCHES: Final = (
     "/proc/sys/kernel/random/boot_id",
-    "/proc/sys/kernel/unprivileged_userns_clone",
-    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
     "/proc/sys/user/max_user_namespaces",
+    *NAMESPACE_SWITCHES,
 )
 PROBE_SECONDS: Final = 10.0
 
@@ -38,16 +41,14 @@ def choose(wanted: str, lab: Lab, kit: Kit) -> BoxKind:
         raise UsageError(f"no box kind {wanted!r}; there are: {', '.join(CHOICES)}")
     problems = []
     for name in PROTECTING if wanted == AUTO else [k for k in KINDS if k == wanted]:
-        problem = _remembered(name, build_folder(lab.root) / "kit")
+        problem, cure = _remembered(name, build_folder(lab.root) / "kit"), mend(name)
         if not problem and name == "uid":
             problem = readable_secrets(lab, kit)
+            cure = f"chmod -R go= {lab.soldir.parent} {kit.folder.parent}"
         if not problem:
             return BOXES[name]
-        problems.append(f"{name}: {problem}")
-    raise GraderError(
-        "no box can be made to run the submission in\n  " + "\n  ".join(problems)
-        + "\n`labkit doctor` says how to mend it"
-    )  # fmt: skip
+        problems.append(f"{name}: {problem}\n    to mend: {cure}")
+    raise GraderError("no box can be made to run the submission in\n  " + "\n  ".join(problems))
 
 
 def problem_of(name: Kind) -> str:
@@ -64,6 +65,23 @@ def problem_of(name: Kind) -> str:
     except GraderError as error:
         return str(error)
     return "" if outcome.status == 0 else outcome.output.strip() or f"status {outcome.status}"
+
+
+def mend(name: Kind) -> str:
+    """What to do when a kind of box cannot be made."""
+    if shutil.which("bwrap") is None and name == "bwrap":
+        return "apt-get install bubblewrap"
+    if name != "bwrap":
+        return "run as root"
+    for path, wanted in NAMESPACE_SWITCHES.items():
+        file = Path(path)
+        if file.exists() and file.read_text(encoding="ascii").strip() != wanted:
+            key = path.removeprefix("/proc/sys/").replace("/", ".")
+            return f"as root: sysctl -w {key}={wanted} (and in /etc/sysctl.d, to keep it)"
+    return (
+        "allow user namespaces (sysctl user.max_user_namespaces); inside a container "
+        "they are refused by its seccomp profile, run as root there to use kind uid"
+    )
 
 
 def readable_secrets(lab: Lab, kit: Kit) -> str:
@@ -90,13 +108,8 @@ def readable_secrets(lab: Lab, kit: Kit) -> str:
         lease.release()
     if seen.returncode:
         return f"cannot become uid {lease.uid}: {seen.stderr.strip()}"
-    if not seen.stdout:
-        return ""
-    folder = lab.soldir.parent
-    return (
-        f"submissions could read {seen.stdout.splitlines()[0]}: "
-        f"chmod -R go= {folder} {build_folder(lab.root) / 'kit'}"
-    )
+    readable = seen.stdout.splitlines()
+    return f"submissions could read {readable[0]}" if readable else ""
 
 
 def _remembered(name: Kind, folder: Path) -> str:
