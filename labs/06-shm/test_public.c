@@ -230,6 +230,9 @@ static void get_sleeps_until_a_message_comes_over(int backend)
         assert_int_equal(finish(b), 7);
         assert_memory_equal(buf, "wake up", 7);
     }
+    ring_close(in_a);
+    puppet_use(b);
+    ring_close(in_b);
     ring_destroy(name, backend);
 }
 
@@ -278,6 +281,7 @@ TEST(timeouts_end_with_etimedout_and_not_before)
         puppet_kill(p);
     }
     puppet_use(a);
+    ring_close(r);
     ring_destroy(name, RING_POSIX);
 }
 
@@ -304,5 +308,6 @@ TEST(a_ring_outlives_its_processes)
     c = puppet_start();
     in_c = OPENED(c, name, RING_POSIX, 4096, 0);
     assert_next(in_c, "from the second");
+    ring_close(in_c);
     ring_destroy(name, RING_POSIX);
 }
