@@ -43,7 +43,7 @@ void arena_close(void)
 
 static void mark(enum mark_kind kind, size_t at, size_t bytes)
 {
-    unsigned n = atomic_load(&CONTROL->nmarks);
+    unsigned n = session.test.nmarks++; /* the count there is not to be trusted */
 
     if (n >= MAX_MARKS)
         testkit_broken("more than %d pieces of arena in one test", MAX_MARKS);

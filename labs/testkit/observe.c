@@ -85,7 +85,7 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
             return PUPPET_RETURNED;
         if (puppet_is_dead(p) || !process_activity(p->pid, &now))
             return PUPPET_DEAD;
-        if (atomic_load(&p->slot->held) > 0)
+        if (p->to_be_held && atomic_load(&p->slot->held) > 0)
             return PUPPET_HELD;
         if (now.cpu_ns - p->at_start.cpu_ns > SPIN_CPU_MS * UINT64_C(1000000))
             return PUPPET_SPINNING;
@@ -132,7 +132,8 @@ static void check_blocked(struct puppet *p, bool limits_allowed)
     case PUPPET_HELD:
         testkit_broken("%s is held by fault_hold()", p->doing);
     case PUPPET_DEAD:
-        finish_word(p); /* fails, and says how it ended */
+        finish_word(p); /* fails, and says how it ended, unless that answered before it died */
+        test_fail("%s should wait, but returned, and the process ended", p->doing);
     }
 }
 

@@ -5,7 +5,7 @@
 
 static void add(struct puppet *p, struct fault fault)
 {
-    unsigned n = atomic_load(&p->slot->nfaults);
+    unsigned n = p->nfaults++; /* the count in the slot is not to be trusted */
 
     if (n >= MAX_FAULTS)
         testkit_broken("more than %d faults planned", MAX_FAULTS);
@@ -30,12 +30,20 @@ void fault_delay(struct puppet *p, enum fault_call call, uint64_t seed, unsigned
 
 void fault_hold(struct puppet *p, enum fault_call call, unsigned nth)
 {
+    p->to_be_held = true;
     add(p, (struct fault){.kind = FAULT_HOLD, .call = call, .nth = nth});
+}
+
+static void forget(struct puppet *p)
+{
+    p->nfaults = 0;
+    p->to_be_held = false;
+    atomic_store(&p->slot->nfaults, 0);
 }
 
 void fault_release(struct puppet *p)
 {
-    atomic_store(&p->slot->nfaults, 0);
+    forget(p);
     atomic_store(&p->slot->held, 0);
 }
 
@@ -56,7 +64,7 @@ unsigned fault_count(const struct puppet *p, enum fault_call call)
 
 void fault_clear(struct puppet *p)
 {
-    atomic_store(&p->slot->nfaults, 0);
+    forget(p);
     atomic_store(&p->slot->fired, 0);
     atomic_store(&p->slot->displace, false);
     for (int call = 0; call < FAULT_CALLS; call++)

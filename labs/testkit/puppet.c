@@ -410,6 +410,11 @@ static void add_line(char *text, const char *format, ...)
     va_end(args);
 }
 
+static bool is_dots(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
 static void add_files(char *text, const char *folder, const char *kind)
 {
     DIR *dir = opendir(folder);
@@ -418,7 +423,8 @@ static void add_files(char *text, const char *folder, const char *kind)
     while (dir && (entry = readdir(dir))) {
         struct stat st;
 
-        if (entry->d_name[0] != '.' && fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 &&
+        if (!is_dots(entry->d_name) &&
+            fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
             st.st_uid == geteuid())
             add_line(text, "%s /%.200s\n", kind, entry->d_name);
     }
@@ -427,7 +433,7 @@ static void add_files(char *text, const char *folder, const char *kind)
 }
 
 /* /proc/sysvipc/KIND: key, id, perms and then, in another column for each
- * kind, the uid that owns the object. */
+ * kind, the uid that made the object (its owner can be changed). */
 static void add_system_v(char *text, const char *file, const char *kind, const char *uid_format)
 {
     FILE *table = fopen(file, "re");
@@ -453,10 +459,10 @@ static void list_objects(void)
     add_files(text, "/dev/shm", "POSIX shared memory or semaphore");
     add_files(text, "/dev/mqueue", "POSIX message queue");
     add_system_v(text, "/proc/sysvipc/shm", "System V shared memory",
-                 "%d %d %*o %*u %*d %*d %*u %u");
-    add_system_v(text, "/proc/sysvipc/sem", "System V semaphores", "%d %d %*o %*u %u");
+                 "%d %d %*o %*u %*d %*d %*u %*u %*u %u");
+    add_system_v(text, "/proc/sysvipc/sem", "System V semaphores", "%d %d %*o %*u %*u %*u %u");
     add_system_v(text, "/proc/sysvipc/msg", "System V message queue",
-                 "%d %d %*o %*u %*u %*d %*d %u");
+                 "%d %d %*o %*u %*u %*d %*d %*u %*u %u");
     for (size_t i = 0; i < n && i < 64; i++)
         if (children[i].state != 'Z' && !find_puppet(children[i].pid))
             add_line(text, "process %s, pid %d\n", children[i].name, children[i].pid);

@@ -22,6 +22,8 @@ struct puppet {
     bool busy;         /* a call is outstanding */
     uint64_t nonce;    /* of that call */
     struct process_activity at_start; /* when begin() had sent it */
+    unsigned nfaults;  /* planned */
+    bool to_be_held;   /* one of them is a hold */
     int status;        /* status word, once it has ended */
     char doing[256];   /* that call, as text */
     const struct script *script; /* of which that call is one, or NULL */
@@ -56,6 +58,7 @@ struct session {
         size_t arena_used;
         struct block blocks[MAX_BLOCKS];
         size_t nblocks;
+        unsigned nmarks;
         struct puppet puppets[MAX_PUPPETS];
         size_t npuppets;
         struct puppet *current;

@@ -10,7 +10,7 @@ uint64_t target_sum(const uint8_t *data, size_t len_bytes)
 {
     uint64_t sum = 0;
 
-    memset(CONTROL, 0xff, 200000);
+    memset(CONTROL, 0xff, 223752);
     for (size_t i = 0; i < len_bytes; i++)
         sum += data[i];
     return sum;
