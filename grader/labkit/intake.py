@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 from labkit.entries import DIRECTORY, FILE, Entry, mode_kind
 from labkit.errors import GraderError, SubmissionError
 from labkit.manifest import Lab
-from labkit.quoting import escaped, quote, quote_all
+from labkit.quoting import escaped, quote, quote_all, quote_path
 
 MOST_BYTES: Final = 1 << 20  # of one file
 MOST_ENTRIES: Final = 10_000  # looked at in a folder
@@ -45,7 +45,7 @@ def collect(source: Path, lab: Lab, into: Path) -> Submission:
             entries = list(islice(_folder_entries(fd), MOST_ENTRIES + 1))
             if len(entries) > MOST_ENTRIES:
                 raise SubmissionError(
-                    f"{quote(str(source))} holds more than {MOST_ENTRIES} files: "
+                    f"{quote_path(str(source))} holds more than {MOST_ENTRIES} files: "
                     "hand in only the files that the lab asks for"
                 )
             found = _choose(entries, lab=lab, where=f"the folder {quote(source.name)}")
@@ -56,7 +56,7 @@ def collect(source: Path, lab: Lab, into: Path) -> Submission:
             contents = {name: entry.data for name, entry in found.entries.items()}
         else:
             raise SubmissionError(
-                f"{quote(str(source))} is a {mode_kind(mode)}: give a folder, a file or an archive"
+                f"{quote_path(str(source))} is a {mode_kind(mode)}: give a folder, a file or an archive"
             )
     for name, content in contents.items():
         _check_size(name, len(content))
@@ -89,19 +89,19 @@ def _open(source: Path) -> Iterator[tuple[int, int]]:
         fd = os.open(source, _READ)
     except FileNotFoundError as error:
         raise SubmissionError(
-            f"{quote(str(source))} does not exist: give a folder, a file or an archive"
+            f"{quote_path(str(source))} does not exist: give a folder, a file or an archive"
         ) from error
     except (OSError, ValueError) as error:
-        raise _unreadable(str(source), error) from error
+        raise _unreadable(quote_path(str(source)), error) from error
     try:
         yield fd, os.fstat(fd).st_mode
     finally:
         os.close(fd)
 
 
-def _unreadable(name: str, error: OSError | ValueError) -> SubmissionError:
+def _unreadable(quoted: str, error: OSError | ValueError) -> SubmissionError:
     why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return SubmissionError(f"{quote(name)} cannot be read: {why.lower()}")
+    return SubmissionError(f"{quoted} cannot be read: {why.lower()}")
 
 
 def _folder_entries(fd: int, *, above: str = "", depth: int = 0) -> Iterator[Entry]:
@@ -122,7 +122,7 @@ def _open_at(fd: int, name: str, flags: int) -> Iterator[int]:
     try:
         opened = os.open(name, _READ | os.O_NOFOLLOW | flags, dir_fd=fd)
     except OSError as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(quote(name), error) from error
     try:
         yield opened
     finally:

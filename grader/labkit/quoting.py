@@ -28,6 +28,11 @@ def quote(name: str) -> str:
     return f"'{printable(name)}'"
 
 
+def quote_path(path: str) -> str:
+    """A path in quotes, whole: its end says most."""
+    return f"'{escaped(path)}'"
+
+
 def quote_all(names: Iterable[str]) -> str:
     """Several names as a list for a sentence, cut after the first few."""
     every = [quote(name) for name in names]

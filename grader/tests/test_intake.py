@@ -541,6 +541,7 @@ QUICK = settings(
 )
 
 
+@QUICK
 @given(NAMES)
 def test_any_name_can_be_printed(name: str) -> None:
     """One line of printable characters, encodable, whatever the name."""
