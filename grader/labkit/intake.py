@@ -56,7 +56,8 @@ def collect(source: Path, lab: Lab, into: Path) -> Submission:
             contents = {name: entry.data for name, entry in found.entries.items()}
         else:
             raise SubmissionError(
-                f"{quote_path(str(source))} is a {mode_kind(mode)}: give a folder, a file or an archive"
+                f"{quote_path(str(source))} is a {mode_kind(mode)}: "
+                "give a folder, a file or an archive"
             )
     for name, content in contents.items():
         _check_size(name, len(content))
