@@ -46,6 +46,7 @@ FILTER: Final = seccomp.program()
 ENTER: Final = 'umask 077 && mkdir "$TMPDIR" && cd "$1" && shift && umask 022 && exec "$@"'
 FIRST_TO_DIE: Final = ("choom", "--adjust", "1000", "--")  # when memory runs out, not the grader
 QUEUE_BYTES: Final = 819200  # what Linux gives every user
+REMOVE: Final = 'chmod -R u+rwx -- "$@"; rm -rf -- "$@"'
 END_SECONDS: Final = 5.0  # for a box that was told to end, or was killed
 
 
@@ -254,7 +255,9 @@ class Uid:
         """As the box's uid: kills, then removes System V objects and files."""
         uid = _uid(box)
         folders = [f for f in SHARED_FOLDERS if Path(f).is_dir()]
-        find = ["find", *folders, "-xdev", "-user", str(uid), "-delete"]
+        find = ["find", *folders, "-xdev", "-mindepth", "1", "-user", str(uid)]
+        find += ["-prune", "-exec", "sh", "-c", REMOVE, "sh", "{}", "+"]
+        find += ["-o", "-type", "d", "!", "-perm", "-o+w", "-prune"]  # nobody else's folders
         self.kill(box)
         _wait_until_gone(uid)
         _as_uid(uid, find)

@@ -104,14 +104,15 @@ def test_processes_are_limited(protecting: BoxKind) -> None:
 
 
 def test_nothing_is_left_behind(protecting: BoxKind) -> None:
-    """Daemons and files of a box that protects go with it."""
+    """Daemons and files go with the box, closed folders too."""
     marker = f"labkit-left-{os.getpid()}"
-    files = [Path(folder, marker) for folder in ("/tmp", "/var/tmp", "/dev/shm")]
+    folders = [Path(folder, marker) for folder in ("/tmp", "/var/tmp", "/dev/shm")]
     script = (
-        f"for f in {' '.join(map(str, files))}; do : > $f; done; setsid sleep 33{os.getpid()} &"
+        f"for f in {' '.join(map(str, folders))}; do mkdir -p $f/a/b; : > $f/a/b/c; chmod 0 $f/a; "
+        f"done; setsid sleep 33{os.getpid()} &"
     )
     assert shell(protecting, script).ended is Ended.DONE
-    assert not any(f.exists() for f in files)
+    assert not any(f.exists() for f in folders)
     assert not _running(f"sleep\00033{os.getpid()}\0")
 
 
