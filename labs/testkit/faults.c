@@ -121,12 +121,23 @@ static void leave(const struct verdict *verdict)
         stand();
 }
 
+/* Some names have two versions in libc, with different structures behind them
+ * (pthread_cond_wait).  Before glibc 2.36 RTLD_NEXT finds the old one; asked
+ * of the library itself it is the one that a program is linked with. */
+static void *hidden(const char *name)
+{
+    void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    void *function = libc ? dlsym(libc, name) : NULL;
+
+    return function ? function : dlsym(RTLD_NEXT, name);
+}
+
 /* The function of this name that the executable's definition hides. */
 #define REAL(name)                                                             \
     ({                                                                         \
         static __typeof__(&name) real;                                         \
         if (!real)                                                             \
-            real = (__typeof__(&name))dlsym(RTLD_NEXT, #name);                 \
+            real = (__typeof__(&name))hidden(#name);                           \
         real;                                                                  \
     })
 
