@@ -7,7 +7,6 @@ started is the grader's.
 
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,12 +31,13 @@ COMPILE: Final = (
     'echo ready >&2; out=$TMPDIR/out; gcc "$@" -o "$out" >&2 || exit 1; exec cat "$out" || exit 99'
 )
 NOT_DELIVERED: Final = 99
-WARNING: Final = re.compile(r"^(?:\./)?([^:/\s]+):(\d+):(?:\d+:)? warning: (.*)$", re.MULTILINE)
+QUOTED: Final = r"(?! +\d* *\|)"  # no line of code that the compiler shows
+WARNING: Final = re.compile(rf"^{QUOTED}(?:\./)?(.+?):(\d+):(?:\d+:)? warning: (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, order=True)
 class Diagnostic:
-    """A warning, at a line of the student's."""
+    """A warning, at the line that the compiler names."""
 
     file: str
     line: int
@@ -86,7 +86,7 @@ def compile_submission(
         submission=room.made / "submission.so" if lab.deliverables else None,
         programs=room.programs,
         output=text,
-        warnings=find_warnings(text, lab.files),
+        warnings=find_warnings(text),
     )
 
 
@@ -123,13 +123,10 @@ def _compile(target: Target, room: Workroom, *, box: BoxKind, stop: Stop) -> str
     return output
 
 
-def find_warnings(output: str, files: Iterable[str]) -> tuple[Diagnostic, ...]:
-    """The warnings in the student's own files, each once."""
-    known = set(files)
+def find_warnings(output: str) -> tuple[Diagnostic, ...]:
+    """The warnings, each once; in whatever file, for a #line can give any name."""
     return tuple(
         dict.fromkeys(
-            Diagnostic(file=m[1], line=int(m[2]), message=m[3])
-            for m in WARNING.finditer(output)
-            if m[1] in known
+            Diagnostic(file=m[1], line=int(m[2]), message=m[3]) for m in WARNING.finditer(output)
         )
     )

@@ -5,6 +5,8 @@ not a verdict: it gives points only when every puppet that ended in order also
 wrote its summary, and only stacks with a frame in the student's code count.
 The puppets and the stage say in the log which these are; other processes are
 children that the student's code forked, and what those leak does not count.
+They say too where the student's code lies: the file of a frame can be made up
+with #line, its address cannot.
 """
 
 import re
@@ -29,8 +31,9 @@ REFUSED: Final = "the compiled code holds Valgrind's own request sequence, so it
 
 LINE: Final = re.compile(r"^==(\d+)== ?(.*)$")
 LOADED: Final = re.compile(r"^\*\*(\d+)\*\* submission loaded$")
+LOADED_AT: Final = re.compile(r"^\*\*\d+\*\* submission at ([0-9a-f]+) to ([0-9a-f]+)$")
 ENDED: Final = re.compile(r"^\*\*\d+\*\* puppet (\d+) ended$")
-FRAME: Final = re.compile(r"^ +(?:at|by) 0x[0-9A-F]+: (.+?) \((.*)\)$")
+FRAME: Final = re.compile(r"^ +(?:at|by) 0x([0-9A-F]+): (.+?) \((.*)\)$")
 PLACE: Final = re.compile(r"^([^:/]+):(\d+)$")
 SUMMARY: Final = "ERROR SUMMARY: "
 SUBMISSION: Final = "submission.so"
@@ -71,17 +74,20 @@ def parse(log: str, *, files: Collection[str]) -> Report:
     """Findings with a frame in `files` or in submission.so, each once."""
     lines: dict[int, list[str]] = {}
     loaded, ended = set(), set()
+    code: set[range] = set()
     for line in log.splitlines():
         if match := LINE.match(line):
             lines.setdefault(int(match[1]), []).append(match[2])
         elif match := LOADED.match(line):
             loaded.add(int(match[1]))
+        elif match := LOADED_AT.match(line):
+            code.add(range(int(match[1], 16), int(match[2], 16)))
         elif match := ENDED.match(line):
             ended.add(int(match[1]))
     findings: dict[Finding, None] = {}
     for pid, texts in lines.items():
         for record in _records(texts):
-            where = tuple(_places(record, files))
+            where = tuple(_places(record, files, code))
             if where and (pid in loaded or not _is_leak(record)):
                 findings[Finding(message=_message(record), where=where)] = None
     silent = [p for p in loaded & ended if not any(SUMMARY in t for t in lines.get(p, []))]
@@ -118,14 +124,18 @@ def _message(record: Sequence[str]) -> str:
     return re.sub(r" in loss record \d+ of \d+$", "", text)
 
 
-def _places(record: Sequence[str], files: Collection[str]) -> Iterator[Place]:
+def _places(
+    record: Sequence[str], files: Collection[str], code: Collection[range]
+) -> Iterator[Place]:
     for line in record:
         frame = FRAME.match(line)
         if frame is None:
             continue
-        function, place = frame[1], frame[2]
+        address, function, place = int(frame[1], 16), frame[2], frame[3]
         at = PLACE.match(place)
         if at and at[1] in files:
             yield Place(function=function, file=at[1], line=int(at[2]))
-        elif place.startswith("in ") and place.endswith(f"/{SUBMISSION}"):
+        elif any(address in part for part in code) or (
+            place.startswith("in ") and place.endswith(f"/{SUBMISSION}")
+        ):
             yield Place(function=function, file=SUBMISSION, line=0)

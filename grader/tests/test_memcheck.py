@@ -55,6 +55,15 @@ def test_a_frame_in_the_library_counts_without_debug_information() -> None:
     )
 
 
+def test_a_frame_in_the_library_counts_whatever_its_file_is_called() -> None:
+    """A #line can give code any file's name, but not another address."""
+    log = "**5** submission at 10a000 to 10a800\n" + INVALID.replace("ring.c", "string.h") + ENDED
+    report = parse(log, files=["ring.c"])
+    assert [f.where for f in report.findings] == [
+        (Place("put", "submission.so", 0), Place("ring_put", "submission.so", 0))
+    ]
+
+
 def test_the_same_finding_counts_once() -> None:
     """Two puppets that leak at one place are one mistake."""
     log = LEAK.format(pid=5) + LEAK.format(pid=6) + ENDED + ENDED.replace("5", "6")

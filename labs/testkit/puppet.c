@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -113,15 +114,34 @@ static void heed_marks(void)
     }
 }
 
+/* Says where the code lies: what a stack calls its file, a #line can change. */
+static int report_place(struct dl_phdr_info *info, size_t size, void *map)
+{
+    (void)size;
+    if (info->dlpi_addr != ((struct link_map *)map)->l_addr)
+        return 0;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        unsigned long at = info->dlpi_addr + part->p_vaddr;
+
+        if (part->p_type == PT_LOAD && part->p_flags & PF_X)
+            (void)VALGRIND_PRINTF("submission at %lx to %lx\n", at, at + part->p_memsz);
+    }
+    return 1;
+}
+
 /* The submission is loaded at the first call and not before, so that a puppet
  * may also become another program (FRAME_EXEC) without it. */
 static void *submission(void)
 {
     static void *library;
+    struct link_map *map;
 
     if (!library) {
         (void)VALGRIND_PRINTF("submission loaded\n"); /* a report has to follow */
         library = dlopen(submission_path, RTLD_NOW | RTLD_LOCAL);
+        if (library && dlinfo(library, RTLD_DI_LINKMAP, &map) == 0)
+            dl_iterate_phdr(report_place, map);
     }
     return library;
 }

@@ -90,7 +90,7 @@ def _failure(test: TestResult, result: Result) -> Iterator[str]:
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         places = [
-            f"`{p.function}` ({p.file}:{p.line})" if p.line else f"`{p.function}`"
+            f"`{_code(p.function)}`" + (f" ({_text(p.file)}:{p.line})" if p.line else "")
             for p in finding.where
         ]
         yield f"- {_text(finding.message)}: in {', called by '.join(places)}"
