@@ -37,7 +37,7 @@ ERROR_MARK: Final = "[  ERROR   ] --- "
 LINE_MARK: Final = "[   LINE   ] --- "
 END_MARK: Final = "[  PASSED  ]"
 
-HANG: Final = re.compile(r" did not return: |SIGXCPU")
+HANG: Final = re.compile(r" did not return: |this did not come about in time: |SIGXCPU")
 HANGS: Final = "one of the tests that run under Valgrind hangs"
 
 # Valgrind reserves and shadows memory, and is some 30 times slower.
