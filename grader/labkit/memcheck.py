@@ -35,6 +35,7 @@ LOADED_AT: Final = re.compile(r"^\*\*\d+\*\* submission at ([0-9a-f]+) to ([0-9a
 ENDED: Final = re.compile(r"^\*\*\d+\*\* puppet (\d+) ended$")
 FRAME: Final = re.compile(r"^ +(?:at|by) 0x([0-9A-F]+): (.+?) \((.*)\)$")
 PLACE: Final = re.compile(r"^([^:/]+):(\d+)$")
+LEAK: Final = re.compile(r"^([\d,]+) (?:\(.*\) )?bytes in ([\d,]+) blocks are (\w+) lost$")
 SUMMARY: Final = "ERROR SUMMARY: "
 SUBMISSION: Final = "submission.so"
 
@@ -94,7 +95,7 @@ def parse(log: str, *, files: Collection[str]) -> Report:
     missing = f"process {silent[0]} wrote no summary" if silent else ""
     if not loaded & ended:
         missing = "no process came to an end in order"
-    return Report(findings=tuple(findings), complete=not missing, missing=missing)
+    return Report(findings=_merged(findings), complete=not missing, missing=missing)
 
 
 def count(findings: Sequence[Finding]) -> str:
@@ -116,6 +117,27 @@ def _records(texts: Sequence[str]) -> Iterator[list[str]]:
 
 def _is_leak(record: Sequence[str]) -> bool:
     return " lost in loss record " in record[0]
+
+
+def _merged(findings: Collection[Finding]) -> tuple[Finding, ...]:
+    """The same, with the leaks of one place added up."""
+    merged: list[Finding] = []
+    sums: dict[tuple[str, tuple[Place, ...]], tuple[int, int]] = {}
+    for finding in findings:
+        leak = LEAK.match(finding.message)
+        if leak is None:
+            merged.append(finding)
+            continue
+        key = (leak[3], finding.where)
+        size, blocks = sums.get(key, (0, 0))
+        sums[key] = (size + _number(leak[1]), blocks + _number(leak[2]))
+    for (how, where), (size, blocks) in sums.items():
+        merged.append(Finding(f"{size} bytes in {blocks} blocks are {how} lost", where))
+    return tuple(merged)
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
 
 
 def _message(record: Sequence[str]) -> str:

@@ -70,6 +70,13 @@ def test_the_same_finding_counts_once() -> None:
     assert len(parse(log, files=["ring.c"]).findings) == 1
 
 
+def test_leaks_of_one_place_are_added_up() -> None:
+    """How often a line leaked is one finding."""
+    more = LEAK.format(pid=5).replace("24 (16 direct, 8 indirect)", "1,000").replace("1 bl", "9 bl")
+    report = parse(LEAK.format(pid=5) + more + ENDED, files=["ring.c"])
+    assert [f.message for f in report.findings] == ["1024 bytes in 10 blocks are definitely lost"]
+
+
 def test_a_leak_of_a_forked_child_does_not_count() -> None:
     """A child that leaves by exec or _exit has nothing to free."""
     assert parse(LEAK.format(pid=7) + ENDED, files=["ring.c"]).findings == ()
