@@ -25,6 +25,8 @@ MEMCHECK: Final = "memcheck"
 WARNINGS_RULE: Final = "The code compiles without a warning (gcc -Wall -Wextra)."
 MEMCHECK_RULE: Final = "Valgrind finds no invalid access, no undefined value and no leak."
 
+MEMORY_BYTES_MIN: Final = 384 << 20  # address space; the arena alone is 256 MiB (wire.h)
+
 T = TypeVar("T")
 
 
@@ -309,7 +311,13 @@ def _limits(table: _Table) -> Limits:
     for key in table.values:
         if table.get(key, int) <= 0:
             raise ManifestError(f"{table.where(key)}: must be over 0")
-    return Limits(**{key: table.get(key, int) for key in table.values})
+    limits = Limits(**{key: table.get(key, int) for key in table.values})
+    if limits.memory_bytes < MEMORY_BYTES_MIN:
+        raise ManifestError(
+            f"{table.where('memory_bytes')}: must be at least {MEMORY_BYTES_MIN}, "
+            "for the test kit's arena and the C library lie in it too"
+        )
+    return limits
 
 
 def _warnings(top: _Table) -> Warnings:

@@ -57,6 +57,7 @@ def put_test(key: str, value: object) -> Change:
         (put("limits", {"cpu_s": True}), "limits.cpu_s: must be a whole number"),
         (put("limits", {"cpu_s": 0}), "limits.cpu_s: must be over 0"),
         (put("limits", {"cpus": 1}), "limits.cpus: unknown key"),
+        (put("limits", {"memory_bytes": 1 << 28}), "limits.memory_bytes: must be at least"),
         (put("groups", {}), "test[doubles].group: there is no group 'all'"),
         (put("memcheck", {"points": 20, "tests": ["no"]}), "memcheck.tests[0]: there is no test"),
         (put("warnings", {"points": -1}), "warnings.points: must be a number"),
