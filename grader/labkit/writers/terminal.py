@@ -1,5 +1,6 @@
 """What a person sees on the terminal: one submission as text, a class as a table."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ if TYPE_CHECKING:  # rich takes 30 ms to import, and one submission does not nee
     from rich.table import Table
 
 MOST_LINES: Final = 12
+# What a CI runner obeys: "::" where a line begins, "##[" anywhere in it.
+COMMAND: Final = re.compile(r"^(\s*:)(?=:)|(#)(?=#\[)")
 MARKS: Final = {"pass": "passed", "fail": "FAILED", "error": "GRADER ERROR"}
 
 
@@ -45,7 +48,7 @@ def rule(test: TestResult) -> str:
 def _indented(text: str) -> Iterator[str]:
     lines = plain(text).strip("\n").split("\n") if text.strip() else []
     for line in lines[:MOST_LINES]:
-        yield f"          {line}"
+        yield "          " + COMMAND.sub(r"\1\2 ", line)
     if len(lines) > MOST_LINES:
         yield f"          [{len(lines) - MOST_LINES} more lines]"
 
