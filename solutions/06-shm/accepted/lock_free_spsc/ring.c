@@ -231,7 +231,7 @@ static int check_name(const char *name)
 
 /* ---- lock and sleep --------------------------------------------------------- */
 
-enum { SPINS_MIN = 8, SPINS_MAX = 2048 };
+enum { SPINS_MIN = 1, SPINS_MAX = 2048 };
 
 static int init_lock(struct segment *s)
 {
@@ -318,7 +318,7 @@ static int wait_for_change(struct ring *r, struct side *side, uint64_t old, int 
     unlock(r);
     for (unsigned n = 0; n < r->spins || (spin && timeout_ms < 0); n++) {
         if (atomic_load_explicit(&side->count, memory_order_acquire) != old) {
-            r->spins = r->spins < SPINS_MAX ? r->spins + SPINS_MIN : SPINS_MAX;
+            r->spins = r->spins < SPINS_MAX ? 2 * r->spins + 8 : SPINS_MAX;
             return lock(r);
         }
         relax();
