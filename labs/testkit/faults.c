@@ -176,6 +176,7 @@ static void *hidden(const char *name)
 /* ---- processes ---------------------------------------------------------- */
 
 WRAP(FAULT_FORK, -1, pid_t, fork, (void))
+WRAP(FAULT_FORK, -1, pid_t, _Fork, (void)) /* of glibc 2.34 and later */
 
 /* A wrapper cannot return twice on a borrowed stack: vfork is fork here. */
 pid_t vfork(void)
