@@ -31,6 +31,11 @@ static struct buddy *new_region(size_t len_bytes)
     return b;
 }
 
+static void stop_because_of(size_t size_bytes)
+{
+    errx(1, "a new region gives no block of %zu bytes: there is nothing to measure yet", size_bytes);
+}
+
 static uint64_t next_random(void)
 {
     static uint64_t x = 88172645463325252u;
@@ -61,7 +66,8 @@ static size_t used_bytes(const struct buddy *b)
 /* Fills a region with sizes that are drawn evenly from smallest to largest. */
 static void fill(size_t smallest, size_t largest)
 {
-    struct buddy *b = new_region((size_t)16 << 20);
+    enum { LEN_BYTES = 16 << 20 };
+    struct buddy *b = new_region(LEN_BYTES);
     size_t asked_bytes = 0, size_bytes;
 
     for (;;) {
@@ -69,7 +75,11 @@ static void fill(size_t smallest, size_t largest)
         if (buddy_alloc(b, size_bytes) == NULL)
             break;
         asked_bytes += size_bytes;
+        if (asked_bytes > LEN_BYTES)
+            errx(1, "the allocator gave away more than there is: run the tests first");
     }
+    if (asked_bytes == 0)
+        stop_because_of(size_bytes);
     printf("%5zu to %5zu bytes: asked for %9zu, in blocks of together %9zu: %5.1f %% of it wasted\n",
            smallest, largest, asked_bytes, used_bytes(b),
            100.0 - 100.0 * (double)asked_bytes / (double)used_bytes(b));
@@ -114,6 +124,8 @@ static void leave_every(size_t n)
         if (blocks[i] != NULL && (base == NULL || blocks[i] < base))
             base = blocks[i];
     }
+    if (base == NULL)
+        stop_because_of(64);
     for (size_t i = 0; i < BLOCKS; i++)
         if (blocks[i] != NULL && (size_t)(blocks[i] - base) / 64 % n != 0) {
             buddy_free(b, blocks[i]);
@@ -155,6 +167,8 @@ static double ping_pong_ns(struct buddy *b)
         for (int i = 0; i < PAIRS; i++) {
             void *volatile block = b != NULL ? buddy_alloc(b, 16) : malloc(16);
 
+            if (block == NULL)
+                stop_because_of(16);
             if (b != NULL)
                 buddy_free(b, block);
             else

@@ -14,23 +14,47 @@
 #include "buddy.h"
 #include "testkit.h"
 
-enum { MAX_UNITS = 1024 }; /* of a region whose block map is looked at */
+enum { MAX_BLOCKS = 1024 }; /* of a block map that is looked at */
 
 struct region {
     struct buddy *b;
     char *meta, *base; /* in the arena */
     size_t meta_bytes, len_bytes, unit_bytes, nunits;
-    struct buddy_block *out; /* in the arena, for buddy_blocks(); nunits + 1 */
+    struct buddy_block *out; /* in the arena, for buddy_blocks(); map_room(nunits) */
 };
 
 struct block_map {
     size_t nblocks;
-    struct buddy_block blocks[MAX_UNITS];
+    struct buddy_block blocks[MAX_BLOCKS];
 };
+
+/* ---- which line of a test is wrong ------------------------------------------- */
+
+/* The call in a test that is being made: where the macros at the end of this
+ * file were used.  A failure below is a failure of that line. */
+static struct {
+    const char *file;
+    int line;
+} caller = {__FILE__, __LINE__};
+
+#define fail_call(...)                                                         \
+    do {                                                                       \
+        print_error("ERROR: " __VA_ARGS__);                                    \
+        print_error("\n");                                                     \
+        _fail(caller.file, caller.line);                                       \
+    } while (0)
 
 /* ---- a region and its allocator -------------------------------------------- */
 
-/* base lies misalign_bytes past a multiple of 4096. */
+/* How many blocks a map of so many units has at most, and one that is too many. */
+static inline size_t map_room(size_t nunits)
+{
+    return (nunits < MAX_BLOCKS ? nunits : MAX_BLOCKS) + 1;
+}
+
+/* base lies misalign_bytes past a multiple of 4096.  The metadata is zero, but
+ * only in fact: what dirty metadata does is judged by one test, and Memcheck
+ * takes a look at what was never written for a mistake everywhere. */
 static inline struct region region_at(size_t len_bytes, size_t min_block_bytes, size_t misalign_bytes)
 {
     struct region r = {.len_bytes = len_bytes, .unit_bytes = min_block_bytes,
@@ -38,16 +62,15 @@ static inline struct region region_at(size_t len_bytes, size_t min_block_bytes, 
 
     r.meta_bytes = buddy_sizeof(len_bytes, min_block_bytes);
     if (r.meta_bytes == 0 || r.meta_bytes > len_bytes + 65536)
-        fail_msg("buddy_sizeof(%zu, %zu) gave %zu: not what metadata should need", len_bytes,
-                 min_block_bytes, r.meta_bytes);
-    r.meta = arena_alloc("meta", r.meta_bytes);
+        fail_call("buddy_sizeof(%zu, %zu) gave %zu: not what metadata should need", len_bytes,
+                  min_block_bytes, r.meta_bytes);
+    r.meta = memset(arena_out("meta", r.meta_bytes), 0, r.meta_bytes);
     r.base = arena_alloc_at("base", len_bytes, 4096, misalign_bytes);
-    if (r.nunits <= MAX_UNITS)
-        r.out = arena_out("out", (r.nunits + 1) * sizeof *r.out);
+    r.out = arena_out("out", map_room(r.nunits) * sizeof *r.out);
     r.b = buddy_init(r.meta, r.base, len_bytes, min_block_bytes);
     if (r.b == NULL)
-        fail_msg("buddy_init(meta, base, %zu, %zu) gave NULL: expected an allocator", len_bytes,
-                 min_block_bytes);
+        fail_call("buddy_init(meta, base, %zu, %zu) gave NULL: expected an allocator", len_bytes,
+                  min_block_bytes);
     return r;
 }
 
@@ -67,11 +90,11 @@ static inline char *take(const struct region *r, size_t size_bytes)
     size_t offset_bytes = (uintptr_t)block - (uintptr_t)r->base;
 
     if (block == NULL)
-        fail_msg("buddy_alloc(b, %zu) gave NULL (%s): expected a block", size_bytes,
-                 strerror(errno));
+        fail_call("buddy_alloc(b, %zu) gave NULL (%s): expected a block", size_bytes,
+                  strerror(errno));
     if (offset_bytes >= r->len_bytes || r->len_bytes - offset_bytes < size_bytes)
-        fail_msg("buddy_alloc(b, %zu) gave base%+td: that block is not inside the region of %zu bytes",
-                 size_bytes, (ptrdiff_t)offset_bytes, r->len_bytes);
+        fail_call("buddy_alloc(b, %zu) gave base%+td: that block is not inside the region of %zu bytes",
+                  size_bytes, (ptrdiff_t)offset_bytes, r->len_bytes);
     return block;
 }
 
@@ -85,8 +108,8 @@ static inline char *take_units(const struct region *r, size_t nunits)
 static inline void give(const struct region *r, void *block)
 {
     if (buddy_free(r->b, block) != 0)
-        fail_msg("buddy_free(b, base+%zu) failed (%s): expected 0, it is a block in use",
-                 (size_t)((char *)block - r->base), strerror(errno));
+        fail_call("buddy_free(b, base+%zu) failed (%s): expected 0, it is a block in use",
+                  (size_t)((char *)block - r->base), strerror(errno));
 }
 
 /* ---- calls that must fail -------------------------------------------------- */
@@ -96,15 +119,15 @@ static inline void assert_alloc_fails(const struct region *r, size_t size_bytes)
     char *block = buddy_alloc(r->b, size_bytes);
 
     if (block != NULL)
-        fail_msg("buddy_alloc(b, %zu) gave base%+td: expected NULL", size_bytes, block - r->base);
+        fail_call("buddy_alloc(b, %zu) gave base%+td: expected NULL", size_bytes, block - r->base);
 }
 
 static inline void assert_alloc_fails_with(const struct region *r, size_t size_bytes, int error)
 {
     assert_alloc_fails(r, size_bytes);
     if (errno != error)
-        fail_msg("buddy_alloc(b, %zu) gave NULL with errno %d (%s): expected %d (%s)", size_bytes,
-                 errno, strerror(errno), error, strerror(error));
+        fail_call("buddy_alloc(b, %zu) gave NULL with errno %d (%s): expected %d (%s)", size_bytes,
+                  errno, strerror(errno), error, strerror(error));
 }
 
 static inline void assert_free_fails(const struct region *r, void *block, const char *what)
@@ -113,10 +136,10 @@ static inline void assert_free_fails(const struct region *r, void *block, const 
     int result = buddy_free(r->b, block);
 
     if (result != -1)
-        fail_msg("buddy_free(b, base%+td), %s, gave %d: expected -1", offset_bytes, what, result);
+        fail_call("buddy_free(b, base%+td), %s, gave %d: expected -1", offset_bytes, what, result);
     if (errno != EINVAL)
-        fail_msg("buddy_free(b, base%+td), %s, gave -1 with errno %d (%s): expected EINVAL",
-                 offset_bytes, what, errno, strerror(errno));
+        fail_call("buddy_free(b, base%+td), %s, gave -1 with errno %d (%s): expected EINVAL",
+                  offset_bytes, what, errno, strerror(errno));
 }
 
 /* ---- the block map ----------------------------------------------------------- */
@@ -168,17 +191,21 @@ static inline const char *map_picture(const struct region *r, const struct block
 
 static inline struct block_map map_read(const struct region *r)
 {
+    size_t room = map_room(r->nunits);
     struct block_map map;
 
-    memset(r->out, 0xa5, (r->nunits + 1) * sizeof *r->out);
-    map.nblocks = buddy_blocks(r->b, r->out, r->nunits + 1);
+    memset(r->out, 0xa5, room * sizeof *r->out);
+    map.nblocks = buddy_blocks(r->b, r->out, room);
     if (map.nblocks == 0 || map.nblocks > r->nunits)
-        fail_msg("buddy_blocks() gave %zu: a region of %zu units has 1 to %zu blocks", map.nblocks,
-                 r->nunits, r->nunits);
+        fail_call("buddy_blocks() gave %zu: a region of %zu units has 1 to %zu blocks", map.nblocks,
+                  r->nunits, r->nunits);
+    if (map.nblocks >= room)
+        fail_call("buddy_blocks() gave %zu: so few calls cannot have made so many blocks",
+                  map.nblocks);
     memcpy(map.blocks, r->out, map.nblocks * sizeof *r->out);
     if (map_fault(r, &map) != NULL)
-        fail_msg("the block map %s (in units of %zu bytes): %s", map_picture(r, &map),
-                 r->unit_bytes, map_fault(r, &map));
+        fail_call("the block map %s (in units of %zu bytes): %s", map_picture(r, &map),
+                  r->unit_bytes, map_fault(r, &map));
     return map;
 }
 
@@ -193,7 +220,7 @@ static inline int compare_sizes(const void *x, const void *y)
 static inline size_t append_sizes(const struct region *r, const struct block_map *map, int used,
                                   char *text, size_t size)
 {
-    size_t sizes[MAX_UNITS], n = 0, length = 0;
+    size_t sizes[MAX_BLOCKS], n = 0, length = 0;
 
     for (size_t i = 0; i < map->nblocks; i++)
         if (map->blocks[i].used == used)
@@ -215,8 +242,8 @@ static inline void assert_blocks(const struct region *r, const char *when, const
     length += (size_t)snprintf(text + length, sizeof text - length, "; free");
     append_sizes(r, &map, 0, text + length, sizeof text - length);
     if (strcmp(text, expected) != 0)
-        fail_msg("%s: expected %s, but there is %s\n  in memory: %s (units of %zu bytes)", when,
-                 expected, text, map_picture(r, &map), r->unit_bytes);
+        fail_call("%s: expected %s, but there is %s\n  in memory: %s (units of %zu bytes)", when,
+                  expected, text, map_picture(r, &map), r->unit_bytes);
 }
 
 /* Fails unless two looks at a region showed the same. */
@@ -228,11 +255,11 @@ static inline void assert_same_map(const struct region *r, const struct block_ma
 
     snprintf(old, sizeof old, "%s", map_picture(r, before));
     if (after.nblocks != before->nblocks)
-        fail_msg("%s changed the blocks from %s to %s", what, old, map_picture(r, &after));
+        fail_call("%s changed the blocks from %s to %s", what, old, map_picture(r, &after));
     for (size_t i = 0; i < after.nblocks; i++)
         if (after.blocks[i].size_bytes != before->blocks[i].size_bytes ||
             after.blocks[i].used != before->blocks[i].used)
-            fail_msg("%s changed the blocks from %s to %s", what, old, map_picture(r, &after));
+            fail_call("%s changed the blocks from %s to %s", what, old, map_picture(r, &after));
 }
 
 /* Fails unless the map has exactly this block, in use. */
@@ -244,12 +271,12 @@ static inline void assert_block_has(const struct region *r, const char *block, s
     for (size_t i = 0; i < map.nblocks; i++)
         if (map.blocks[i].offset_bytes == (size_t)(block - r->base) && map.blocks[i].used) {
             if (map.blocks[i].size_bytes != size_bytes)
-                fail_msg("buddy_alloc(b, %zu) took a block of %zu bytes: expected %zu", asked_bytes,
-                         map.blocks[i].size_bytes, size_bytes);
+                fail_call("buddy_alloc(b, %zu) took a block of %zu bytes: expected %zu", asked_bytes,
+                          map.blocks[i].size_bytes, size_bytes);
             return;
         }
-    fail_msg("buddy_alloc(b, %zu) gave base+%zu, but buddy_blocks() shows no block in use there: %s",
-             asked_bytes, (size_t)(block - r->base), map_picture(r, &map));
+    fail_call("buddy_alloc(b, %zu) gave base+%zu, but buddy_blocks() shows no block in use there: %s",
+              asked_bytes, (size_t)(block - r->base), map_picture(r, &map));
 }
 
 /* ---- blocks in the order of their addresses ----------------------------------- */
@@ -273,5 +300,23 @@ static inline void take_sorted(const struct region *r, char **blocks, size_t n, 
         blocks[i] = take_units(r, nunits);
     sort_addresses(blocks, n);
 }
+
+/* ---- each of these notes the line that it stands in ---------------------------- */
+
+#define FROM_HERE(call) (caller.file = __FILE__, caller.line = __LINE__, call)
+
+#define region_at(...) FROM_HERE(region_at(__VA_ARGS__))
+#define region_of_units(...) FROM_HERE(region_of_units(__VA_ARGS__))
+#define take(...) FROM_HERE(take(__VA_ARGS__))
+#define take_units(...) FROM_HERE(take_units(__VA_ARGS__))
+#define give(...) FROM_HERE(give(__VA_ARGS__))
+#define assert_alloc_fails(...) FROM_HERE(assert_alloc_fails(__VA_ARGS__))
+#define assert_alloc_fails_with(...) FROM_HERE(assert_alloc_fails_with(__VA_ARGS__))
+#define assert_free_fails(...) FROM_HERE(assert_free_fails(__VA_ARGS__))
+#define map_read(...) FROM_HERE(map_read(__VA_ARGS__))
+#define assert_blocks(...) FROM_HERE(assert_blocks(__VA_ARGS__))
+#define assert_same_map(...) FROM_HERE(assert_same_map(__VA_ARGS__))
+#define assert_block_has(...) FROM_HERE(assert_block_has(__VA_ARGS__))
+#define take_sorted(...) FROM_HERE(take_sorted(__VA_ARGS__))
 
 #endif

@@ -355,6 +355,42 @@ TEST(odd_lengths_are_usable_to_the_last_unit)
     }
 }
 
+/* The whole region but for what halving one unit out of it leaves: so many
+ * units that neither their number nor the size of a block fits 16 bits, in
+ * more sizes than a guess allows for. */
+TEST(large_regions_work_like_small_ones)
+{
+    enum { HALF = 1 << 19 }; /* units: 8 MiB */
+    struct region r = region_of_units(2 * HALF);
+    char *one, *large, *halves[2], *again;
+
+    assert_blocks(&r, "2^20 units at first", "used; free 1048576");
+    one = take_units(&r, 1);
+    assert_blocks(&r, "one of 2^20 units is taken",
+                  "used 1; free 1 2 4 8 16 32 64 128 256 512 1024 2048 4096 8192 16384 32768 "
+                  "65536 131072 262144 524288");
+    large = take_units(&r, HALF);
+    assert_alloc_fails(&r, (size_t)HALF * 16);
+    give(&r, one);
+    assert_blocks(&r, "half of 2^20 units is taken", "used 524288; free 524288");
+    give(&r, large);
+    assert_blocks(&r, "2^20 units came and went", "used; free 1048576");
+
+    take_sorted(&r, halves, 2, HALF);
+    for (size_t i = 0; i < 2; i++) {
+        give(&r, halves[i]);
+        again = take_units(&r, 1);
+        if (again < halves[i] || again >= halves[i] + (size_t)HALF * 16)
+            fail_msg("one of 2^20 units is taken: base+%td is in use, but the %s half is free",
+                     again - r.base, i == 0 ? "lower" : "upper");
+        give(&r, again);
+        halves[i] = take_units(&r, HALF);
+    }
+    give(&r, halves[1]);
+    give(&r, halves[0]);
+    assert_blocks(&r, "both halves of 2^20 units left", "used; free 1048576");
+}
+
 /* What the test writes into a block in use is still there when it is freed,
  * whatever happened around it. */
 TEST(live_blocks_keep_their_contents)
@@ -662,51 +698,132 @@ static bool shows_a_bug(const struct playground *g, const struct setup *setup, c
     return false;
 }
 
-/* Leaves out what can be left out, in pieces that get smaller, then makes
- * sizes and region as small as the bug allows. */
-static void shrink(const struct playground *g, struct setup *setup, struct op *ops, size_t *n,
-                   struct verdict *v)
+/* A sequence that shows a bug, while it is made shorter. */
+struct finding {
+    const struct playground *playground;
+    struct setup setup;
+    struct op ops[OPS];
+    size_t n;
+    struct verdict verdict;
+};
+
+/* Takes the other sequence instead, if that shows a bug as well; all after the
+ * call that goes wrong is left out. */
+static bool replace(struct finding *f, const struct setup *setup, const struct op *ops, size_t n)
 {
+    struct verdict v;
+
+    if (!shows_a_bug(f->playground, setup, ops, n, &v))
+        return false;
+    f->setup = *setup;
+    f->n = v.op + 1;
+    memmove(f->ops, ops, f->n * sizeof *ops);
+    f->verdict = v;
+    return true;
+}
+
+/* Copies the calls of f but for those from one on. */
+static size_t without(const struct op *ops, size_t n, size_t from, size_t left_out, struct op *out)
+{
+    memcpy(out, ops, from * sizeof *ops);
+    memcpy(out + from, ops + from + left_out, (n - from - left_out) * sizeof *ops);
+    return n - left_out;
+}
+
+/* Each of these returns whether it made the sequence simpler. */
+
+static bool leave_out_pieces(struct finding *f)
+{
+    size_t n_before = f->n;
     struct op shorter[OPS];
-    struct setup simpler;
 
-    *n = v->op + 1;
-    for (size_t piece = (*n + 1) / 2; piece > 0; piece = piece > 1 ? (piece + 1) / 2 : 0)
-        for (size_t from = 0; from < *n;) {
-            size_t left_out = piece < *n - from ? piece : *n - from;
+    for (size_t piece = (f->n + 1) / 2; piece > 0; piece = piece > 1 ? (piece + 1) / 2 : 0)
+        for (size_t from = 0; from < f->n;) {
+            size_t left_out = piece < f->n - from ? piece : f->n - from;
+            size_t n = without(f->ops, f->n, from, left_out, shorter);
 
-            memcpy(shorter, ops, from * sizeof *ops);
-            memcpy(shorter + from, ops + from + left_out, (*n - from - left_out) * sizeof *ops);
-            if (shows_a_bug(g, setup, shorter, *n - left_out, v)) {
-                *n = v->op + 1;
-                memcpy(ops, shorter, *n * sizeof *ops);
-            } else {
+            if (!replace(f, &f->setup, shorter, n))
                 from += piece;
+        }
+    return f->n < n_before;
+}
+
+/* What comes and goes: one without the other may be another bug's business. */
+static bool leave_out_pairs(struct finding *f)
+{
+    enum { FEW = 40 };
+    struct op shorter[OPS];
+
+    if (f->n > FEW)
+        return false;
+    for (size_t i = 0; i < f->n; i++)
+        for (size_t j = i + 1; j < f->n; j++) {
+            size_t n = without(f->ops, f->n, j, 1, shorter);
+            struct op shortest[OPS];
+
+            n = without(shorter, n, i, 1, shortest);
+            if (replace(f, &f->setup, shortest, n))
+                return true;
+        }
+    return false;
+}
+
+static bool make_sizes_smaller(struct finding *f)
+{
+    bool changed = false;
+    struct op smaller[OPS];
+
+    for (size_t i = 0; i < f->n; i++)
+        for (bool go_on = true; go_on && i < f->n && f->ops[i].size_bytes > 1;) {
+            size_t size_bytes = f->ops[i].size_bytes;
+
+            memcpy(smaller, f->ops, f->n * sizeof *smaller);
+            smaller[i].size_bytes = size_bytes / 2;
+            go_on = replace(f, &f->setup, smaller, f->n);
+            if (!go_on) {
+                smaller[i].size_bytes = size_bytes - 1;
+                go_on = replace(f, &f->setup, smaller, f->n);
             }
+            changed |= go_on;
         }
-    for (size_t i = 0; i < *n; i++)
-        for (size_t size = ops[i].size_bytes; size > 1; size = size / 2) {
-            memcpy(shorter, ops, *n * sizeof *ops);
-            shorter[i].size_bytes = size / 2;
-            if (!shows_a_bug(g, setup, shorter, *n, v))
-                break;
-            *n = v->op + 1;
-            memcpy(ops, shorter, *n * sizeof *ops);
-        }
-    simpler = *setup;
+    return changed;
+}
+
+static bool make_region_smaller(struct finding *f)
+{
+    bool changed = false;
+    struct setup simpler = f->setup;
+
     simpler.misalign_bytes = 0;
-    if (shows_a_bug(g, &simpler, ops, *n, v))
-        *setup = simpler;
-    for (size_t nunits = 1; nunits < setup->nunits; nunits++) {
-        simpler = *setup;
+    if (f->setup.misalign_bytes > 0)
+        changed |= replace(f, &simpler, f->ops, f->n);
+    simpler = f->setup;
+    simpler.min_block_bytes = 16;
+    simpler.len_bytes = simpler.nunits * 16;
+    simpler.misalign_bytes = f->setup.misalign_bytes / f->setup.min_block_bytes * 16;
+    if (f->setup.min_block_bytes > 16)
+        changed |= replace(f, &simpler, f->ops, f->n);
+    for (size_t nunits = 1; nunits <= f->setup.nunits; nunits++) {
+        simpler = f->setup;
         simpler.nunits = nunits;
         simpler.len_bytes = nunits * simpler.min_block_bytes;
-        if (shows_a_bug(g, &simpler, ops, *n, v))
-            *setup = simpler;
+        if (simpler.len_bytes < f->setup.len_bytes)
+            changed |= replace(f, &simpler, f->ops, f->n);
     }
-    if (!shows_a_bug(g, setup, ops, *n, v))
+    return changed;
+}
+
+/* Until nothing more can be left out or made smaller. */
+static void shrink(struct finding *f)
+{
+    for (bool changed = true; changed;) {
+        changed = leave_out_pieces(f);
+        changed |= make_sizes_smaller(f);
+        changed |= make_region_smaller(f);
+        changed = changed || leave_out_pairs(f);
+    }
+    if (!replace(f, &f->setup, f->ops, f->n))
         fail_msg("the same calls gave right results in one run and wrong ones in another");
-    *n = v->op + 1;
 }
 
 static struct setup random_setup(uint64_t *random)
@@ -737,30 +854,39 @@ static void random_ops(uint64_t *random, const struct setup *setup, struct op *o
     }
 }
 
-/* The calls of a short sequence, as a student would write them. */
+/* The calls of a short sequence, as a student would write them: its blocks
+ * are p1, p2, ... in the order in which they are asked for. */
 static const char *as_program(const struct op *ops, size_t n)
 {
     static char text[4096];
-    bool set[NSLOTS] = {false};
+    unsigned names[NSLOTS] = {0}, nnames = 0;
     size_t length = 0;
 
     for (size_t i = 0; i < n && length < sizeof text - 200; i++) {
         char *end = text + length;
         size_t rest = sizeof text - length;
-        unsigned slot = ops[i].slot;
+        unsigned *name = &names[ops[i].slot];
 
         if (!ops[i].free)
-            length += (size_t)snprintf(end, rest, "    p%u = buddy_alloc(b, %zu);\n", slot,
-                                       ops[i].size_bytes);
-        else if (set[slot])
-            length += (size_t)snprintf(end, rest, "    buddy_free(b, p%u);\n", slot);
+            length += (size_t)snprintf(end, rest, "    p%u = buddy_alloc(b, %zu);\n",
+                                       *name = ++nnames, ops[i].size_bytes);
+        else if (*name > 0)
+            length += (size_t)snprintf(end, rest, "    buddy_free(b, p%u);\n", *name);
         else
             length += (size_t)snprintf(end, rest, "    buddy_free(b, NULL);\n");
-        set[slot] |= !ops[i].free;
     }
     if (length >= sizeof text - 200)
         snprintf(text + length, sizeof text - length, "    ... %zu calls in all\n", n);
     return text;
+}
+
+/* ", base 32 bytes past a multiple of 4096": "" if it is well aligned. */
+static const char *as_condition(const struct setup *setup)
+{
+    static char text[64];
+
+    snprintf(text, sizeof text, ", base %zu bytes past a multiple of 4096", setup->misalign_bytes);
+    return setup->misalign_bytes > 0 ? text : "";
 }
 
 TEST(random_calls_agree_with_a_model)
@@ -772,20 +898,20 @@ TEST(random_calls_agree_with_a_model)
         .script = script_new(2 * OPS + 2),
     };
     uint64_t random = testkit_seed();
-    static struct op ops[OPS];
-    struct verdict v;
+    static struct finding f;
 
+    f.playground = &g;
     for (size_t i = 0; i < SEQUENCES; i++) {
         struct setup setup = random_setup(&random);
-        size_t n = OPS;
+        static struct op ops[OPS];
 
         random_ops(&random, &setup, ops);
-        if (!shows_a_bug(&g, &setup, ops, n, &v))
+        if (!replace(&f, &setup, ops, OPS))
             continue;
-        shrink(&g, &setup, ops, &n, &v);
-        fail_msg("these calls, in a region of %zu bytes with min_block_bytes %zu and base %zu bytes "
-                 "past a multiple of 4096:\n%s  the last one: %s",
-                 setup.len_bytes, setup.min_block_bytes, setup.misalign_bytes, as_program(ops, n),
-                 v.why);
+        shrink(&f);
+        fail_msg("these calls, in a region of %zu bytes with min_block_bytes %zu%s:\n"
+                 "%s  the last one: %s",
+                 f.setup.len_bytes, f.setup.min_block_bytes, as_condition(&f.setup),
+                 as_program(f.ops, f.n), f.verdict.why);
     }
 }
