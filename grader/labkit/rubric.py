@@ -19,7 +19,7 @@ def rubric(lab: Lab) -> str:
         rows += [_row(_rule(t), f"{t.points:g}") for t in tests]
     extra = [e for e in (lab.warnings, lab.memcheck) if e]
     if extra:
-        rows.append(_row("**Care**", f"**{sum(e.points for e in extra):g}**"))
+        rows.append(_row("**Code and memory**", f"**{sum(e.points for e in extra):g}**"))
         rows += [_row(e.rule, f"{e.points:g}") for e in extra]
     rows.append(_row("**Together**", f"**{lab.points:g}**"))
     return "\n".join(rows) + "\n"
