@@ -33,9 +33,15 @@ def _summary(result: Result, folder: Path | None) -> Iterator[str]:
         yield "  does not compile:"
         yield from _indented(result.build.output)
     else:
+        interrupted = result.status == "incomplete"
+        not_run = [t for t in result.failed if interrupted and t.status == "error"]
         for test in result.failed:
+            if test in not_run:
+                continue
             yield f"  {MARKS[test.status]:6}  {test.name}: {rule(test)}"
             yield from _indented(test.message)
+        if not_run:
+            yield f"  not run: {len(not_run)} of {len(result.tests)} tests"
     if folder is not None:
         yield f"  all of it: {folder / 'feedback.md'}"
 
