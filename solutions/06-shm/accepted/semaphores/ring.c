@@ -342,6 +342,14 @@ static void copy_out(const struct segment *s, uint64_t at, void *to, size_t len)
 
 /* ---- the start-up protocol ------------------------------------------------------ */
 
+/* Counts this process in; ENOENT if the ring was destroyed and is gone. */
+static int enter(const struct segment *s)
+{
+    if (sem_change(s, OPEN, 1, SEM_UNDO, NULL) == 0)
+        return 0;
+    return fail(errno == EINVAL || errno == EIDRM ? ENOENT : errno);
+}
+
 static int init_segment(struct segment *s, const char *name, size_t capacity_bytes, unsigned flags)
 {
     unsigned short values[SEMAPHORES] = {[LOCK] = 1};
@@ -354,7 +362,7 @@ static int init_segment(struct segment *s, const char *name, size_t capacity_byt
     s->semaphores = semget(IPC_PRIVATE, SEMAPHORES, 0600);
     if (s->semaphores < 0)
         return -1;
-    if (semctl(s->semaphores, 0, SETALL, arg) < 0) {
+    if (semctl(s->semaphores, 0, SETALL, arg) < 0 || enter(s) < 0) {
         error = errno;
         semctl(s->semaphores, 0, IPC_RMID);
         return fail(error);
@@ -364,14 +372,6 @@ static int init_segment(struct segment *s, const char *name, size_t capacity_byt
     strcpy(s->name, name);
     atomic_store(&s->ready, READY); /* last: the others may look from now on */
     return 0;
-}
-
-/* Counts this process in; ENOENT if the ring was destroyed and is gone. */
-static int enter(const struct segment *s)
-{
-    if (sem_change(s, OPEN, 1, SEM_UNDO, NULL) == 0)
-        return 0;
-    return fail(errno == EINVAL || errno == EIDRM ? ENOENT : errno);
 }
 
 /* With the lock, which goes with the semaphores if nobody needs them. */
@@ -450,7 +450,7 @@ static int create_or_attach(struct ring *r, const char *name, size_t capacity_by
     for (;;) {
         if (flags & RING_CREATE) {
             if (create(r, name, capacity_bytes, belongs) == 0)
-                break;
+                return 0;
             if (errno != EEXIST || flags & RING_EXCL)
                 return -1;
         }
