@@ -91,14 +91,23 @@ def bench(
 def _tasks(
     ready: Bench, tests: dict[str, TestRun], memchecks: list[MemcheckRun], *, valgrind: bool
 ) -> list[Callable[[], None]]:
-    """What can be done side by side, the longest first: the Valgrind pass, then the last tests."""
+    """What can be done side by side, the longest first: the Valgrind pass, then the last tests.
+
+    What the grader cannot do for one test costs the score, but no other test's result.
+    """
     under_valgrind = ready.lab.memcheck.tests if ready.lab.memcheck else ()
 
     def memcheck() -> None:
-        memchecks.append(run_memcheck(ready))
+        try:
+            memchecks.append(run_memcheck(ready))
+        except GraderError as error:
+            memchecks.append(MemcheckRun("error", message=str(error)))
 
     def test(name: str) -> None:
-        tests[name] = run_test(ready, name)
+        try:
+            tests[name] = run_test(ready, name)
+        except GraderError as error:
+            tests[name] = TestRun(name, "error", message=str(error))
         if tests[name].hung and name in under_valgrind:
             ready.hangs.set()
 
