@@ -52,20 +52,24 @@ static inline size_t map_room(size_t nunits)
     return (nunits < MAX_BLOCKS ? nunits : MAX_BLOCKS) + 1;
 }
 
-/* base lies misalign_bytes past a multiple of 4096.  The metadata is zero, but
- * only in fact: what dirty metadata does is judged by one test, and Memcheck
- * takes a look at what was never written for a mistake everywhere. */
+/* base lies misalign_bytes past a multiple of 4096, and of the power of two
+ * that is len_bytes or the next above it.  The metadata holds zeros, as only
+ * one test judges what dirty metadata does; for Memcheck it is undefined, so
+ * reading it before it was written is a mistake there. */
 static inline struct region region_at(size_t len_bytes, size_t min_block_bytes, size_t misalign_bytes)
 {
     struct region r = {.len_bytes = len_bytes, .unit_bytes = min_block_bytes,
                        .nunits = len_bytes / min_block_bytes};
+    size_t align_bytes = 4096;
 
     r.meta_bytes = buddy_sizeof(len_bytes, min_block_bytes);
     if (r.meta_bytes == 0 || r.meta_bytes > len_bytes + 65536)
         fail_call("buddy_sizeof(%zu, %zu) gave %zu: not what metadata should need", len_bytes,
                   min_block_bytes, r.meta_bytes);
     r.meta = memset(arena_out("meta", r.meta_bytes), 0, r.meta_bytes);
-    r.base = arena_alloc_at("base", len_bytes, 4096, misalign_bytes);
+    while (align_bytes < len_bytes)
+        align_bytes *= 2;
+    r.base = arena_alloc_at("base", len_bytes, align_bytes, misalign_bytes);
     r.out = arena_out("out", map_room(r.nunits) * sizeof *r.out);
     r.b = buddy_init(r.meta, r.base, len_bytes, min_block_bytes);
     if (r.b == NULL)

@@ -355,40 +355,85 @@ TEST(odd_lengths_are_usable_to_the_last_unit)
     }
 }
 
-/* The whole region but for what halving one unit out of it leaves: so many
- * units that neither their number nor the size of a block fits 16 bits, in
- * more sizes than a guess allows for. */
+/* What a region is asked for, whatever its length.  A small one is asked
+ * first, and what goes wrong there is the business of other tests. */
+enum step { ONE_BLOCK, HALVED, TWO_TAKEN, NO_MORE, WHOLE_AGAIN, BOTH_HALVES, STEPS };
+
+static const char *const steps[STEPS] = {
+    [ONE_BLOCK] = "buddy_init() gives one free block",
+    [HALVED] = "when one unit is taken there is one free block of each smaller size",
+    [TWO_TAKEN] = "one unit and half of the region are in use and do not overlap",
+    [NO_MORE] = "then another half is not to be had",
+    [WHOLE_AGAIN] = "when both have left there is one free block",
+    [BOTH_HALVES] = "with half of the region in use, one unit comes out of the other half",
+};
+
+static bool lies_in(const char *block, size_t bytes, const char *where, size_t where_bytes)
+{
+    return block != NULL && block >= where && block + bytes <= where + where_bytes;
+}
+
+/* Whether there are so many blocks, which fill the region. */
+static bool has_blocks(const struct region *r, size_t nblocks)
+{
+    struct block_map map = {.nblocks = buddy_blocks(r->b, r->out, map_room(r->nunits))};
+
+    if (map.nblocks != nblocks)
+        return false;
+    memcpy(map.blocks, r->out, nblocks * sizeof *r->out);
+    return map_fault(r, &map) == NULL;
+}
+
+static bool one_unit_beside_a_half(const struct region *r, bool upper)
+{
+    size_t half_bytes = r->len_bytes / 2;
+    char *halves[2] = {buddy_alloc(r->b, half_bytes - 1), buddy_alloc(r->b, half_bytes - 1)};
+    char *one;
+    bool right;
+
+    sort_addresses(halves, 2);
+    buddy_free(r->b, halves[upper]);
+    one = buddy_alloc(r->b, 15);
+    right = lies_in(one, 16, r->base + upper * half_bytes, half_bytes);
+    buddy_free(r->b, one);
+    buddy_free(r->b, halves[!upper]);
+    return right;
+}
+
+static void take_steps(size_t order, bool right[STEPS])
+{
+    struct region r = region_of_units((size_t)1 << order);
+    size_t half_bytes = r.len_bytes / 2;
+    char *one, *half;
+
+    right[ONE_BLOCK] = has_blocks(&r, 1);
+    one = buddy_alloc(r.b, 15);
+    right[HALVED] = has_blocks(&r, order + 1);
+    half = buddy_alloc(r.b, half_bytes - 1);
+    right[TWO_TAKEN] = lies_in(one, 16, r.base, r.len_bytes) &&
+                       lies_in(half, half_bytes, r.base, r.len_bytes) &&
+                       !lies_in(one, 16, half, half_bytes);
+    right[NO_MORE] = buddy_alloc(r.b, half_bytes - 1) == NULL;
+    buddy_free(r.b, one);
+    buddy_free(r.b, half);
+    right[WHOLE_AGAIN] = has_blocks(&r, 1);
+    right[BOTH_HALVES] = one_unit_beside_a_half(&r, false) && one_unit_beside_a_half(&r, true);
+}
+
+/* 2^20 units: neither their number nor the size of a block fits 16 bits, and
+ * there are more sizes than a guess allows for. */
 TEST(large_regions_work_like_small_ones)
 {
-    enum { HALF = 1 << 19 }; /* units: 8 MiB */
-    struct region r = region_of_units(2 * HALF);
-    char *one, *large, *halves[2], *again;
+    bool small[STEPS], large[STEPS];
 
-    assert_blocks(&r, "2^20 units at first", "used; free 1048576");
-    one = take_units(&r, 1);
-    assert_blocks(&r, "one of 2^20 units is taken",
-                  "used 1; free 1 2 4 8 16 32 64 128 256 512 1024 2048 4096 8192 16384 32768 "
-                  "65536 131072 262144 524288");
-    large = take_units(&r, HALF);
-    assert_alloc_fails(&r, (size_t)HALF * 16);
-    give(&r, one);
-    assert_blocks(&r, "half of 2^20 units is taken", "used 524288; free 524288");
-    give(&r, large);
-    assert_blocks(&r, "2^20 units came and went", "used; free 1048576");
-
-    take_sorted(&r, halves, 2, HALF);
-    for (size_t i = 0; i < 2; i++) {
-        give(&r, halves[i]);
-        again = take_units(&r, 1);
-        if (again < halves[i] || again >= halves[i] + (size_t)HALF * 16)
-            fail_msg("one of 2^20 units is taken: base+%td is in use, but the %s half is free",
-                     again - r.base, i == 0 ? "lower" : "upper");
-        give(&r, again);
-        halves[i] = take_units(&r, HALF);
-    }
-    give(&r, halves[1]);
-    give(&r, halves[0]);
-    assert_blocks(&r, "both halves of 2^20 units left", "used; free 1048576");
+    take_steps(6, small);
+    if (!small[TWO_TAKEN])
+        fail_msg("a region of 64 units, before it comes to large ones: expected that %s",
+                 steps[TWO_TAKEN]);
+    take_steps(20, large);
+    for (size_t i = 0; i < STEPS; i++)
+        if (small[i] && !large[i])
+            fail_msg("a region of 2^20 units: expected that %s; with 64 units it is so", steps[i]);
 }
 
 /* What the test writes into a block in use is still there when it is freed,
