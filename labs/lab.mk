@@ -147,13 +147,14 @@ $(BUILD)/test_hidden.o: $(HIDDEN)
 	@$(CC) $(KIT_FLAGS) -fmacro-prefix-map=$(dir $(HIDDEN))= -c -o $@ $<
 
 # Breakpoints at every function of the contract; they come to life when the
-# puppet, a child of the stage, loads the submission.
+# puppet, a child of the stage, loads the submission.  From the first stop on
+# gdb stays with the puppet, whatever that forks.
 $(BUILD)/gdb.commands: $(BUILD)/stubs.o
 	@{ echo 'set breakpoint pending on'; \
 	  echo 'echo Your functions are not loaded yet; each gets a breakpoint for when they are.\n'; \
 	  echo 'set follow-fork-mode child'; \
 	  echo 'set print thread-events off'; \
-	  nm $< | sed -n 's/.* T /break /p'; \
+	  nm $< | sed -n 's/.* T \(.*\)/break \1\ncommands\nset follow-fork-mode parent\nend/p'; \
 	  echo 'run'; } > $@
 
 define program_rule

@@ -20,6 +20,9 @@
 
 enum {
     WAIT_SECONDS = 20,
+    STUCK_SECONDS = 3,  /* asleep, and nobody has a limit */
+    STILL_SECONDS = 10, /* asleep, and somebody may wake up by himself */
+    MAX_IN_BOX = 1024,
     A_WEEK_S = 7 * 24 * 3600,
     SPIN_CPU_MS = 500,   /* more CPU time than this is no way to wait */
     POLL_SWITCHES = 200, /* nor is waking this often */
@@ -41,6 +44,47 @@ uint64_t limit_s(unsigned seconds)
     return session.patience ? (uint64_t)seconds * session.patience : A_WEEK_S;
 }
 
+/* What all processes of the box and the test's own helpers have done so far;
+ * false when one of them is at it. */
+static bool add_up(uint64_t *moved, bool *limited)
+{
+    static pid_t pids[MAX_IN_BOX];
+    size_t n = process_descendants(getpid(), pids, MAX_IN_BOX);
+
+    if (session.box && session.box != session.stage_pid)
+        n += process_descendants(session.box, pids + n, MAX_IN_BOX - n);
+    *moved = n;
+    *limited = n == MAX_IN_BOX;
+    for (size_t i = 0; i < n; i++) {
+        struct process_activity activity;
+
+        if (!process_activity(pids[i], &activity))
+            continue;
+        if (activity.runnable)
+            return false;
+        *moved += activity.cpu_ns + activity.switches;
+        *limited |= activity.in_timed_sleep || activity.in_unknown_sleep;
+    }
+    return true;
+}
+
+bool box_stands_still(struct stillness *still)
+{
+    uint64_t now = clock_ns();
+    uint64_t moved;
+    bool limited;
+
+    if (now < still->next_look_ns)
+        return false;
+    still->next_look_ns = now + SECOND_NS / 10;
+    if (!add_up(&moved, &limited) || still->since_ns == 0 || moved != still->moved) {
+        still->since_ns = now;
+        still->moved = moved;
+        return false;
+    }
+    return now - still->since_ns > limit_s(limited ? STILL_SECONDS : STUCK_SECONDS) * SECOND_NS;
+}
+
 struct deadline deadline_start(void)
 {
     return (struct deadline){.end_ns = clock_ns() + limit_s(WAIT_SECONDS) * SECOND_NS,
@@ -51,7 +95,7 @@ bool deadline_look_again(struct deadline *deadline)
 {
     struct timespec pause = {.tv_nsec = deadline->pause_us * 1000};
 
-    if (clock_ns() > deadline->end_ns)
+    if (clock_ns() > deadline->end_ns || box_stands_still(&deadline->stillness))
         return false;
     nanosleep(&pause, NULL);
     if (deadline->pause_us < 5000)
@@ -166,8 +210,8 @@ static void list_fds(char *text, size_t size, const struct fd_info *fds, size_t 
     size_t used = snprintf(text, size, "%s", n ? "" : "none");
 
     for (size_t i = 0; i < n && used < size; i++)
-        used += snprintf(text + used, size - used, "%s%d (%s)", i ? ", " : "", fds[i].fd,
-                         fds[i].target);
+        used += snprintf(text + used, size - used, "%s%d (%s%s)", i ? ", " : "", fds[i].fd,
+                         fds[i].target, fds[i].cloexec ? ", close-on-exec" : "");
 }
 
 static bool same_fds(const struct fd_info *a, size_t na, const struct fd_info *b, size_t nb)
@@ -175,7 +219,8 @@ static bool same_fds(const struct fd_info *a, size_t na, const struct fd_info *b
     if (na != nb)
         return false;
     for (size_t i = 0; i < na; i++)
-        if (a[i].fd != b[i].fd || strcmp(a[i].target, b[i].target) != 0)
+        if (a[i].fd != b[i].fd || a[i].cloexec != b[i].cloexec ||
+            strcmp(a[i].target, b[i].target) != 0)
             return false;
     return true;
 }

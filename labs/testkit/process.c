@@ -20,6 +20,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { MAX_PROCESSES = 16384 }; /* on the whole machine, as far as one looks */
+
 struct identity {
     uid_t uid;
     gid_t gid;
@@ -132,22 +134,88 @@ static bool read_stat(pid_t pid, struct process_info *info, pid_t *parent)
     return true;
 }
 
-size_t process_children(pid_t pid, struct process_info *out, size_t max)
+/* Calls `see` for every process there is, until it gives false. */
+static void each_process(bool (*see)(const struct process_info *, pid_t parent, void *),
+                         void *argument)
 {
     DIR *dir = opendir("/proc");
     struct dirent *entry;
-    size_t n = 0;
 
-    while (dir && n < max && (entry = readdir(dir))) {
+    while (dir && (entry = readdir(dir))) {
+        struct process_info info;
         pid_t parent;
 
         if (isdigit((unsigned char)entry->d_name[0]) &&
-            read_stat(atoi(entry->d_name), &out[n], &parent) && parent == pid)
-            n++;
+            read_stat(atoi(entry->d_name), &info, &parent) && !see(&info, parent, argument))
+            break;
     }
     if (dir)
         closedir(dir);
+}
+
+struct children {
+    pid_t parent;
+    struct process_info *out;
+    size_t n, max;
+};
+
+static bool add_child(const struct process_info *info, pid_t parent, void *argument)
+{
+    struct children *children = argument;
+
+    if (parent == children->parent)
+        children->out[children->n++] = *info;
+    return children->n < children->max;
+}
+
+size_t process_children(pid_t pid, struct process_info *out, size_t max)
+{
+    struct children children = {.parent = pid, .out = out, .max = max};
+
+    each_process(add_child, &children);
+    return children.n;
+}
+
+struct family {
+    struct {
+        pid_t pid, parent;
+    } all[MAX_PROCESSES];
+    size_t n;
+};
+
+static bool add_to_family(const struct process_info *info, pid_t parent, void *argument)
+{
+    struct family *family = argument;
+
+    family->all[family->n].pid = info->pid;
+    family->all[family->n].parent = parent;
+    return ++family->n < MAX_PROCESSES;
+}
+
+/* Looks for children of those found so far, until there are no more. */
+size_t process_descendants(pid_t root, pid_t *out, size_t max)
+{
+    static struct family family;
+    size_t n = 0;
+
+    family.n = 0;
+    each_process(add_to_family, &family);
+    for (size_t looked = 0; looked <= n; looked++) {
+        pid_t parent = looked == 0 ? root : out[looked - 1];
+
+        for (size_t i = 0; i < family.n && n < max; i++)
+            if (family.all[i].parent == parent)
+                out[n++] = family.all[i].pid;
+    }
     return n;
+}
+
+pid_t process_parent(pid_t pid)
+{
+    struct process_info info;
+    pid_t parent;
+
+    return read_stat(pid, &info, &parent) ? parent : 0;
 }
 
 /* System calls that sleep with a limit, and the argument that sets it. */
@@ -174,7 +242,7 @@ static const struct timed_call {
     {SYS_mq_timedreceive, 4, LIMIT_POINTER, -1},
 };
 
-/* What is unreadable or unknown counts as sleeping without a limit: the
+/* A call that is not in the table counts as sleeping without a limit: the
  * context switches will tell a poller all the same. */
 static void look_at_sleep(const char *task, struct process_activity *out)
 {
@@ -185,8 +253,10 @@ static void look_at_sleep(const char *task, struct process_activity *out)
     snprintf(path, sizeof path, "%s/syscall", task);
     if (!read_file(path, text, sizeof text) ||
         sscanf(text, "%ld %llx %llx %llx %llx %llx %llx", &number, &a[0], &a[1], &a[2], &a[3],
-               &a[4], &a[5]) != 7)
+               &a[4], &a[5]) != 7) {
+        out->in_unknown_sleep = true;
         return;
+    }
     for (size_t i = 0; i < sizeof timed_calls / sizeof *timed_calls; i++) {
         const struct timed_call *call = &timed_calls[i];
         bool limited;
@@ -206,6 +276,7 @@ static bool add_task(const char *task, struct process_activity *out)
     char path[96], text[2048];
     unsigned long long cpu_ns = 0, switches = 0;
     const char *line;
+    char state = 'R';
 
     snprintf(path, sizeof path, "%s/schedstat", task);
     if (!read_file(path, text, sizeof text) || sscanf(text, "%llu", &cpu_ns) != 1)
@@ -213,17 +284,16 @@ static bool add_task(const char *task, struct process_activity *out)
     snprintf(path, sizeof path, "%s/status", task);
     if (!read_file(path, text, sizeof text))
         return false;
-    if ((line = strstr(text, "\nState:\t"))) {
-        char state = line[strlen("\nState:\t")];
-
-        out->asleep &= state == 'S';
-        out->runnable |= state == 'R' || state == 'D';
-    }
+    if ((line = strstr(text, "\nState:\t")))
+        state = line[strlen("\nState:\t")];
+    out->asleep &= state == 'S';
+    out->runnable |= state == 'R' || state == 'D';
     if ((line = strstr(text, "\nvoluntary_ctxt_switches:")))
         sscanf(line, "\nvoluntary_ctxt_switches: %llu", &switches);
     out->cpu_ns += cpu_ns;
     out->switches += switches;
-    look_at_sleep(task, out);
+    if (state == 'S')
+        look_at_sleep(task, out);
     return true;
 }
 

@@ -28,6 +28,13 @@ struct process_info {
  * included; at most max are stored.  Gives their number. */
 size_t process_children(pid_t pid, struct process_info *out, size_t max);
 
+/* The processes that descend from a process, itself not included, in no
+ * order; at most max are stored.  Gives their number. */
+size_t process_descendants(pid_t root, pid_t *out, size_t max);
+
+/* The parent of a process, 0 when it is gone. */
+pid_t process_parent(pid_t pid);
+
 /* What all threads of a process did so far, and where they are now. */
 struct process_activity {
     uint64_t cpu_ns;
@@ -36,6 +43,7 @@ struct process_activity {
     bool runnable;       /* a thread runs, or would if it got a CPU */
     bool in_nap;         /* a thread is in nanosleep, or polls nothing */
     bool in_timed_sleep; /* a thread sleeps with a time limit */
+    bool in_unknown_sleep; /* it cannot be seen how a thread sleeps */
 };
 /* False when the process is gone. */
 bool process_activity(pid_t pid, struct process_activity *out);

@@ -154,15 +154,15 @@ static void fail_for_hang(struct puppet *p, const char *how)
     test_fail("%s did not return: %s", p->doing, how);
 }
 
-/* What a test knows of a puppet while it waits for it. */
+/* What a test knows while it waits for a puppet. */
 struct watch {
     bool begun;
-    struct process_activity first, last;
-    uint64_t active_ns; /* when it last did anything */
+    uint64_t cpu_ns; /* the puppet's, when the wait began */
+    struct stillness stillness;
 };
 
-/* Fails the test when the puppet hangs.  CPU time is the measure, and sleep
- * without any activity: both are the same on a busy machine. */
+/* Fails the test when the puppet hangs.  CPU time is the measure, and a box
+ * in which nobody moves: both are the same on a busy machine. */
 static void look_for_hang(struct puppet *p, struct watch *watch)
 {
     struct process_activity now;
@@ -170,14 +170,11 @@ static void look_for_hang(struct puppet *p, struct watch *watch)
     if (!process_activity(p->pid, &now))
         return;
     if (!watch->begun)
-        watch->first = now;
-    if (!watch->begun || now.runnable || now.switches != watch->last.switches)
-        watch->active_ns = clock_ns();
+        watch->cpu_ns = now.cpu_ns;
     watch->begun = true;
-    watch->last = now;
-    if (now.cpu_ns - watch->first.cpu_ns > limit_s(CALL_CPU_SECONDS) * SECOND_NS)
+    if (now.cpu_ns - watch->cpu_ns > limit_s(CALL_CPU_SECONDS) * SECOND_NS)
         fail_for_hang(p, "it used up its CPU time (an endless loop?)");
-    if (clock_ns() - watch->active_ns > limit_s(ASLEEP_SECONDS) * SECOND_NS)
+    if (box_stands_still(&watch->stillness))
         fail_for_hang(p, "it is asleep or stopped, and nothing wakes it");
 }
 
@@ -278,6 +275,8 @@ static void greet(struct puppet *p)
         hello.kind != FRAME_HELLO || p->pid <= 0)
         puppet_did_not_start("it did not say hello");
     setsockopt(p->socket, SOL_SOCKET, SO_RCVTIMEO, &look, sizeof look);
+    if (!session.box)
+        session.box = process_parent(p->pid);
     p->pidfd = pidfd_open_(p->pid);
     if (p->pidfd < 0)
         puppet_did_not_start(strerror(errno));
@@ -461,6 +460,14 @@ const char *program_path(const char *name)
     return arena_string(path);
 }
 
+static void describe_argv(char *text, size_t size, const char *const argv[])
+{
+    size_t used = snprintf(text, size, "%s", argv[0]);
+
+    for (size_t i = 1; argv[i] && used < size; i++)
+        used += snprintf(text + used, size - used, " %s", argv[i]);
+}
+
 void puppet_exec(struct puppet *p, const char *const argv[])
 {
     struct frame question = {.kind = FRAME_EXEC, .text = "puppet_exec"};
@@ -477,14 +484,14 @@ void puppet_exec(struct puppet *p, const char *const argv[])
     for (size_t i = 0; i < n; i++)
         copy[i] = arena_string(argv[i]);
     question.words[0] = (uintptr_t)copy;
-    snprintf(p->doing, sizeof p->doing, "%s", argv[0]);
+    describe_argv(p->doing, sizeof p->doing, argv);
     session.calls_begun = true;
     puppet_tell(p, &question, -1);
     size = receive(p, &answer, &fd, &sender);
     if (size != 0) /* exec closes the socket; only its failure has an answer */
         check_frame(p, &answer, size, fd, sender);
     p->busy = false;
-    note_call("%s started as a program", argv[0]);
+    note_call("program started: %s", p->doing);
 }
 
 int puppet_wait(struct puppet *p)

@@ -150,7 +150,9 @@ static size_t find(const char *name)
     for (size_t i = 0; i < nregistered; i++)
         if (strcmp(registered[i].name, name) == 0)
             return i;
-    fprintf(stderr, "there is no test %s; --list names them all\n", name);
+    fprintf(stderr, "there is no test %s; there are:\n", name);
+    for (size_t i = 0; i < nregistered; i++)
+        fprintf(stderr, "  %s\n", registered[i].name);
     exit(USAGE);
 }
 

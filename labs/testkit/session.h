@@ -41,6 +41,7 @@ struct session {
     int stage;              /* socket, -1 when there is none */
     bool own_stage;         /* this process started it */
     pid_t stage_pid;        /* if own */
+    pid_t box;              /* the stage, as the puppets' parent; 0 before the first */
     bool shared;            /* no private namespaces: others' objects lie about */
     unsigned patience;      /* factor for all limits: Valgrind is slow; 0: wait for ever */
     size_t ntests_chosen;
@@ -93,6 +94,10 @@ char *stage_objects(void);
 /* observe.c */
 #define SECOND_NS UINT64_C(1000000000)
 uint64_t clock_ns(void); /* CLOCK_MONOTONIC */
+/* True when no process of the box, and no helper of the test, can move any
+ * more: for some seconds none ran, and none sleeps with a limit; or for some
+ * more none ran.  To be asked again and again, with one struct for one wait. */
+bool box_stands_still(struct stillness *);
 /* A limit of so many seconds, with this session's patience. */
 uint64_t limit_s(unsigned seconds);
 /* Removes the objects of this test that object_name() named. */

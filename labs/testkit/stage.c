@@ -71,6 +71,7 @@ void stage_close(void)
         return;
     close(session.stage);
     session.stage = -1;
+    session.box = 0;
     if (session.own_stage)
         waitpid(session.stage_pid, NULL, 0);
 }

@@ -62,7 +62,8 @@ uint64_t random_next(uint64_t *state);
 __attribute__((noreturn, format(printf, 1, 2))) void testkit_broken(const char *format, ...);
 
 /* Waits until `condition` holds, and fails the test when it did not within
- * the deadline (20 s): the only way to wait.  How often it looks is no
+ * the deadline (20 s), or when the whole box stands still before: the only way
+ * to wait.  How often it looks is no
  * verdict. */
 #define WAIT_UNTIL(condition)                                                  \
     do {                                                                       \
@@ -72,12 +73,18 @@ __attribute__((noreturn, format(printf, 1, 2))) void testkit_broken(const char *
                 fail_msg("this did not come about in time: %s", #condition);   \
     } while (0)
 
+struct stillness {      /* since when nobody in the box has moved */
+    uint64_t since_ns, next_look_ns; /* CLOCK_MONOTONIC */
+    uint64_t moved;
+};
 struct deadline {
     uint64_t end_ns; /* CLOCK_MONOTONIC */
     unsigned pause_us;
+    struct stillness stillness;
 };
 struct deadline deadline_start(void);
-bool deadline_look_again(struct deadline *); /* short pause; false: time is up */
+/* A short pause; false when time is up, or nobody is left who could move. */
+bool deadline_look_again(struct deadline *);
 
 /* ---- puppets ------------------------------------------------------------ */
 
