@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <link.h>
 #include <sched.h>
 #include <signal.h>
@@ -323,6 +324,8 @@ static void be_puppet(const struct frame *start, int arena_fd)
 
 /* ---- the stage ---------------------------------------------------------- */
 
+enum { WAIT_MS = 10000 };
+
 static int stage_fd;
 
 /* The puppets that have not been waited for: by number, as a process that a
@@ -388,35 +391,56 @@ static void start_puppet(const struct frame *question, int arena_fd)
     }
 }
 
+/* Waits for a puppet that is dead, or about to be.  One that a process of its
+ * own traces is dead and cannot be waited for: that must not hold up the box. */
+static pid_t wait_a_while(pid_t pid, int *status)
+{
+    struct pollfd end = {.fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    pid_t waited;
+
+    if (end.fd < 0)
+        return waitpid(pid, status, 0);
+    poll(&end, 1, WAIT_MS);
+    close(end.fd);
+    waited = waitpid(pid, status, WNOHANG);
+    if (waited == 0)
+        errno = ECHILD;
+    return waited;
+}
+
 static void wait_for(const struct frame *question)
 {
-    int status = -1;
+    pid_t pid = question->words[0];
+    int status;
 
-    if (waitpid(question->words[0], &status, 0) < 0)
+    if (wait_a_while(pid, &status) != pid) {
         answer(FRAME_FAILED, question, 0, errno, -1);
-    else {
-        forget(question->words[0]);
-        answer(FRAME_WAITED, question, status, 0, -1);
+        return;
     }
+    forget(pid);
+    answer(FRAME_WAITED, question, status, 0, -1);
     if (WIFEXITED(status))
-        (void)VALGRIND_PRINTF("puppet %d ended\n", (int)question->words[0]);
+        (void)VALGRIND_PRINTF("puppet %d ended\n", pid);
 }
 
 /* Ends everything that descends from the stage: orphans come to it, for it is
- * process 1 of its box or their subreaper. */
+ * process 1 of its box or their subreaper.  All are killed before any is
+ * waited for, since one may trace another. */
 static void sweep(void)
 {
     struct process_info children[64];
     size_t n;
 
-    if (self == 1)
-        kill(-1, SIGKILL);
-    while ((n = process_children(self, children, 64)) > 0)
-        for (size_t i = 0; i < n && i < 64; i++) {
+    while ((n = process_children(self, children, 64)) > 0) {
+        pid_t pid;
+
+        if (self == 1)
+            kill(-1, SIGKILL);
+        for (size_t i = 0; i < n; i++)
             kill(children[i].pid, SIGKILL);
-            waitpid(children[i].pid, NULL, 0);
-            forget(children[i].pid);
-        }
+        for (pid = waitpid(-1, NULL, 0); pid > 0; pid = waitpid(-1, NULL, WNOHANG))
+            forget(pid);
+    }
 }
 
 static void add_line(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
