@@ -18,7 +18,7 @@ from typing import Final
 
 from labkit.errors import LabkitError
 from labkit.grade import bench
-from labkit.kit import build_kit, make
+from labkit.kit import Kit, build_kit, make
 from labkit.manifest import Lab, load_lab
 from labkit.run import run_test
 from labkit.skeleton import write_reference
@@ -38,7 +38,7 @@ class Places:
     lab: Lab
     submission: Path
     build: Path
-    flags: tuple[str, ...]
+    kit: Kit
 
 
 def main(name: str) -> int:
@@ -47,7 +47,7 @@ def main(name: str) -> int:
     kit = build_kit(lab)
     with TemporaryDirectory(prefix="labkit-bench-") as folder:
         build = Path(folder, "build")
-        places = Places(lab, Path(folder, "reference"), build, kit.submission_flags)
+        places = Places(lab, Path(folder, "reference"), build, kit)
         write_reference(lab, places.submission)
         _naive(places)  # compiles the kit's own objects, which are kept
         steps: Mapping[str, Callable[[Places], None]] = {
@@ -157,9 +157,18 @@ def _bare_valgrind(places: Places) -> None:
 
 
 def _submission(places: Places, to: Path) -> None:
+    """Compiles submission.so, and the student's programs beside it."""
+    _gcc(places, to, places.kit.submission_flags, places.lab.deliverables)
+    for program in places.lab.programs:
+        if not program.kit:
+            name = to.parent / "programs" / program.name
+            _gcc(places, name, places.kit.program_flags, program.sources)
+
+
+def _gcc(places: Places, to: Path, flags: tuple[str, ...], names: tuple[str, ...]) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
-    sources = [places.submission / name for name in places.lab.deliverables]
-    _run("gcc", *places.flags, f"-I{places.lab.labdir}", "-o", to, *sources)
+    sources = [places.submission / name for name in names]
+    _run("gcc", *flags, f"-I{places.lab.labdir}", "-o", to, *sources)
 
 
 def _graded(places: Places) -> tuple[str | Path, ...]:
