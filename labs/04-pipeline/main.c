@@ -23,7 +23,6 @@ static void usage(const char *problem)
     exit(EXIT_USAGE);
 }
 
-
 /* TODO(04-pipeline): this runs one command; no |, no --status, no signals. */
 int main(int argc, char *argv[])
 {
@@ -39,4 +38,3 @@ int main(int argc, char *argv[])
     }
     return WEXITSTATUS(status);
 }
-

@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-
 enum { EXIT_CANNOT_EXEC = 126, EXIT_NOT_FOUND = 127 };
 
 static bool is_open(int fd)
@@ -33,7 +32,6 @@ static bool arguments_valid(const struct pipeline_stage *stages, size_t nstages,
             return false;
     return true;
 }
-
 
 /* TODO(04-pipeline): this starts one stage and never makes a pipe.
  *
@@ -68,4 +66,3 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
         return -1;
     return 0;
 }
-

@@ -38,10 +38,10 @@ struct pipeline_stage {
  *           no argv[0].  Nothing was started, status[] was not written.
  *   EBADF   in_fd or out_fd is not open.  Likewise.
  *   any     of a fork, pipe or malloc that failed.  Everything is undone:
- *           stages that were started have been killed with SIGKILL and
- *           waited for, all new descriptors are closed.  status[i] is the
- *           status word of a stage that was started, and -1 for one that was
- *           not.
+ *           stages that were started have been killed with SIGKILL (any
+ *           other signal they might ignore) and waited for, all new
+ *           descriptors are closed.  status[i] is the status word of a stage
+ *           that was started, and -1 for one that was not.
  * When the descriptors of a stage cannot be set up (dup2 fails), the stage
  * does not run its program.  In the child: it exits with 126.  In the parent:
  * -1 with errno, as above.
@@ -57,11 +57,12 @@ struct pipeline_stage {
  *   program      found as execvp finds it; a file that is executable and has
  *                no #! line is run by sh.
  *
- * What the caller has afterwards: the descriptors it had before, as they were
- * before, no new ones, also if 0, 1 or 2 was closed; its signal mask and
- * dispositions; no children of this call, running or zombie.  Children that
- * the caller had before are not waited for.  What lay in the caller's stdio
- * buffers comes out once.  A child never returns from this function.
+ * What the caller has afterwards, also after a failure: the descriptors it had
+ * before, as they were before, close-on-exec or not; no new ones, also if 0, 1
+ * or 2 was closed; its signal mask and dispositions; no children of this call,
+ * running or zombie.  Children that the caller had before are not waited for.
+ * What lay in the caller's stdio buffers comes out once.  A child never
+ * returns from this function.
  *
  * It waits asleep, neither spinning nor polling.  Signals that the caller
  * handles do not end it (EINTR is for you to deal with).
@@ -78,7 +79,8 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
  *
  * An argument that is exactly | separates two stages (a shell needs it
  * quoted).  The first stage reads standard input, the last one writes
- * standard output.  Options stand before the first command; -- ends them.
+ * standard output.  Options begin with - and stand before the first command;
+ * -- ends them; a lone - is no option, but a command's name.
  *
  * Exit status: that of the last stage, 128 + n when signal n killed it.
  *     2    usage: no command at all, nothing before, between or after |, an
@@ -86,9 +88,12 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
  *          nothing
  *     125  pipeline_run failed; says so on standard error
  *
+ * Precondition: it is started with SIGCHLD not ignored and 0, 1 and 2 open.
+ *
  * --status also prints one line to standard error when all have ended, the
  * exit statuses of all stages, first to last, as bash has them in PIPESTATUS:
  *     status: 141 0
+ * There is none after a usage error or when pipeline_run failed.
  */
 
 #endif

@@ -34,24 +34,25 @@ enum { MAX_FDS = 100, MAX_NAMED = 8 };
 
 /* ---- files -------------------------------------------------------------- */
 
-/* A file without a name that holds `text`, to be read from its beginning. */
-static int UNUSED_ file_with(const char *text, size_t len_bytes)
+/* A file that is in no folder and holds `text`, to be read from its
+ * beginning; /proc/PID/fd shows it as /memfd:NAME. */
+static int UNUSED_ file_named(const char *name, const char *text, size_t len_bytes)
 {
-    int fd = memfd_create("input", MFD_CLOEXEC);
+    int fd = memfd_create(name, MFD_CLOEXEC);
 
     if (fd == -1 || write(fd, text, len_bytes) != (ssize_t)len_bytes || lseek(fd, 0, SEEK_SET) != 0)
         testkit_broken("cannot make a file: %s", strerror(errno));
     return fd;
 }
 
-static int UNUSED_ file_with_text(const char *text)
+static int UNUSED_ input_file(const char *text)
 {
-    return file_with(text, strlen(text));
+    return file_named("in", text, strlen(text));
 }
 
-static int UNUSED_ empty_file(void)
+static int UNUSED_ output_file(void)
 {
-    return file_with("", 0);
+    return file_named("out", "", 0);
 }
 
 static size_t UNUSED_ file_size(int fd)
@@ -148,26 +149,57 @@ static struct line UNUSED_ line_of(size_t nstages, char **const argvs[])
 #define run_line(line, in, out)                                                                    \
     pipeline_run((line).stages, (line).nstages, in, out, (line).status)
 
+/* "EAGAIN", for messages. */
+static const char UNUSED_ *error_name(int error)
+{
+    const char *name = strerrorname_np(error);
+
+    return error == 0 ? "errno not set" : name == NULL ? "an unknown errno" : name;
+}
+
+/* Fails unless a call of pipeline_run, or the finish() of one, gave 0. */
+static void UNUSED_ assert_succeeds(int result)
+{
+    if (result == -1)
+        fail_msg("pipeline_run returned -1 (%s); expected: 0", error_name(errno));
+    if (result != 0)
+        fail_msg("pipeline_run returned %d; expected: 0", result);
+}
+
+/* Fails unless such a call gave -1 with this errno. */
+static void UNUSED_ assert_fails_with(int error, int result)
+{
+    if (result == -1 && errno != error)
+        fail_msg("pipeline_run returned -1 (%s); expected: -1 (%s)", error_name(errno),
+                 error_name(error));
+    if (result != -1)
+        fail_msg("pipeline_run returned %d; expected: -1 (%s)", result, error_name(error));
+}
+
 /* Fails unless all went well and every stage exited with 0. */
 #define assert_line_succeeds(line_, in, out)                                                       \
     do {                                                                                           \
         struct line once_ = (line_);                                                               \
-        assert_int_equal(run_line(once_, in, out), 0);                                             \
+        assert_succeeds(run_line(once_, in, out));                                                 \
         for (size_t i_ = 0; i_ < once_.nstages; i_++)                                              \
             assert_stage_exited(once_, i_, 0);                                                     \
     } while (0)
 
-/* "exited with 3", "was killed by signal 9": for messages; a ring of buffers. */
+/* "ended with exit status 3", "was killed by SIGKILL": for messages; a ring
+ * of buffers. */
 static const char UNUSED_ *ending(int word)
 {
     static char texts[4][64];
     static unsigned next;
     char *text = texts[next++ % 4];
+    const char *name = WIFSIGNALED(word) ? sigabbrev_np(WTERMSIG(word)) : NULL;
 
     if (word == -1)
         snprintf(text, sizeof texts[0], "was never started (-1)");
     else if (WIFEXITED(word))
-        snprintf(text, sizeof texts[0], "exited with %d", WEXITSTATUS(word));
+        snprintf(text, sizeof texts[0], "ended with exit status %d", WEXITSTATUS(word));
+    else if (name != NULL)
+        snprintf(text, sizeof texts[0], "was killed by SIG%s", name);
     else if (WIFSIGNALED(word))
         snprintf(text, sizeof texts[0], "was killed by signal %d", WTERMSIG(word));
     else
@@ -177,12 +209,10 @@ static const char UNUSED_ *ending(int word)
 
 static void UNUSED_ assert_ending(size_t stage, int word, int expected)
 {
-    char wanted[64];
-
-    snprintf(wanted, sizeof wanted, "%s", ending(expected));
     if (word != expected && !(WIFSIGNALED(word) && WIFSIGNALED(expected) &&
                               WTERMSIG(word) == WTERMSIG(expected)))
-        fail_msg("status[%zu] says that the stage %s; expected: %s", stage, ending(word), wanted);
+        fail_msg("status[%zu] says that the stage %s; expected: it %s", stage, ending(word),
+                 ending(expected));
 }
 
 #define assert_stage_exited(line, stage, code)                                                     \
@@ -280,8 +310,8 @@ static void UNUSED_ control_await(struct control control, struct puppet *p, stru
     if (state == PUPPET_RETURNED || state == PUPPET_DEAD) {
         int result = finish(p); /* says how it died, if it did */
 
-        fail_msg("pipeline_run returned %d while its stages should be running (errno: %s)", result,
-                 strerror(errno));
+        fail_msg("pipeline_run returned %d (%s) while its stages should be running", result,
+                 error_name(errno));
     }
     for (size_t i = 0; i < n; i++)
         told[i].pid = 0;
@@ -330,23 +360,62 @@ static struct fds UNUSED_ fds_of(pid_t pid)
     return fds;
 }
 
-#define assert_fds_as_before(p, before) assert_fds_are(puppet_pid(p), (before).at, (before).n)
+static const char UNUSED_ *inheritance(bool cloexec)
+{
+    return cloexec ? "close-on-exec" : "inheritable";
+}
+
+/* Fails unless a puppet has the descriptors it had, as it had them. */
+static void UNUSED_ assert_fds_as_before(struct puppet *p, struct fds before)
+{
+    struct fds now = fds_of(puppet_pid(p));
+
+    for (size_t i = 0; i < now.n; i++)
+        for (size_t k = 0; k < before.n; k++)
+            if (now.at[i].fd == before.at[k].fd && now.at[i].cloexec != before.at[k].cloexec)
+                fail_msg("the caller's descriptor %d was %s before the call and is %s now",
+                         now.at[i].fd, inheritance(before.at[k].cloexec),
+                         inheritance(now.at[i].cloexec));
+    assert_fds_are(puppet_pid(p), before.at, before.n);
+}
 
 /* ---- programs ------------------------------------------------------------ */
 
 struct outcome {
-    int word; /* as waitpid gives it */
+    char command[300]; /* as one would type it, for messages */
+    int word;          /* as waitpid gives it */
     int in;
     int out;
     int err;
 };
 
+/* A command line as a shell would have to read it, but for the folder of the
+ * program. */
+static void UNUSED_ print_command(char *text, size_t size, const char *const argv[])
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-+./=,:_";
+    size_t n = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; argv[i] != NULL && n < size; i++) {
+        const char *slash = strrchr(argv[i], '/');
+        const char *mark = argv[i][strspn(argv[i], plain)] == '\0' ? "" : "'";
+        char word[100];
+
+        quoted(argv[i][0] == '/' ? slash + 1 : argv[i], word, sizeof word);
+        n += (size_t)snprintf(text + n, size - n, "%s%s%s%s", i == 0 ? "" : " ", mark, word, mark);
+    }
+}
+
 /* Runs a program of the box to its end, with an input, in a puppet of its
  * own. */
 static struct outcome UNUSED_ run_program(const char *input, const char *const argv[])
 {
-    struct outcome outcome = {0, file_with_text(input), empty_file(), empty_file()};
+    struct outcome outcome = {"", 0, input_file(input), output_file(), file_named("err", "", 0)};
     struct puppet *p = puppet_start();
+
+    print_command(outcome.command, sizeof outcome.command, argv);
 
     puppet_give_fd(p, outcome.in, STDIN_FILENO);
     puppet_give_fd(p, outcome.out, STDOUT_FILENO);
@@ -363,6 +432,41 @@ static void UNUSED_ outcome_close(struct outcome outcome)
     close(outcome.in);
     close(outcome.out);
     close(outcome.err);
+}
+
+/* For what assert_outcome does not look at, and for what must not be empty. */
+#define ANYTHING NULL
+static const char UNUSED_ SOMETHING[] = "something";
+
+static void UNUSED_ check_printed(const char *command, const char *stream, int fd,
+                                  const char *expected)
+{
+    char *text = contents(fd);
+    char have[300], want[300];
+
+    if (expected == SOMETHING && *text == '\0')
+        fail_msg("%s: it wrote nothing to %s", command, stream);
+    if (expected != SOMETHING && expected != ANYTHING && strcmp(text, expected) != 0)
+        fail_msg("%s: %s is \"%s\"; expected: \"%s\"", command, stream,
+                 quoted(text, have, sizeof have), quoted(expected, want, sizeof want));
+    free(text);
+}
+
+/* Fails, naming the command line, unless a program ended with this exit
+ * status and wrote these; closes its files. */
+static void UNUSED_ assert_outcome(struct outcome outcome, int exit_status, const char *out,
+                                   const char *err)
+{
+    if (outcome.word != W_EXITCODE(exit_status, 0)) {
+        char *complaint = contents(outcome.err);
+        char said[300];
+
+        fail_msg("%s: it %s; expected: exit status %d; standard error is \"%s\"", outcome.command,
+                 ending(outcome.word), exit_status, quoted(complaint, said, sizeof said));
+    }
+    check_printed(outcome.command, "standard output", outcome.out, out);
+    check_printed(outcome.command, "standard error", outcome.err, err);
+    outcome_close(outcome);
 }
 
 /* What a line of shell prints in the box; the last newline is cut off.  For

@@ -24,7 +24,6 @@ static void usage(const char *problem)
 }
 
 #ifdef SOLUTION
-
 static void *checked(void *memory)
 {
     if (memory == NULL) {
@@ -78,7 +77,7 @@ int main(int argc, char *argv[])
     int first = 1;
 
     fill_standard_descriptors();
-    for (; first < argc && argv[first][0] == '-'; first++) {
+    for (; first < argc && argv[first][0] == '-' && argv[first][1] != '\0'; first++) {
         if (strcmp(argv[first], "--") == 0) {
             first++;
             break;
@@ -110,9 +109,7 @@ int main(int argc, char *argv[])
     free(stages);
     return result;
 }
-
 #else
-
 /* TODO(04-pipeline): this runs one command; no |, no --status, no signals. */
 int main(int argc, char *argv[])
 {
@@ -128,5 +125,4 @@ int main(int argc, char *argv[])
     }
     return WEXITSTATUS(status);
 }
-
 #endif

@@ -15,8 +15,8 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
 #ifdef SOLUTION
+
 /* Theory of operation
  *
  * Stages start from left to right.  At any time the parent holds at most one
@@ -45,7 +45,6 @@ static bool arguments_valid(const struct pipeline_stage *stages, size_t nstages,
 }
 
 #ifdef SOLUTION
-
 /* Closes unless it is -1; keeps errno, for it runs on the way out of errors. */
 static void close_quietly(int fd)
 {
@@ -195,9 +194,7 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
     errno = error;
     return error == 0 ? 0 : -1;
 }
-
 #else
-
 /* TODO(04-pipeline): this starts one stage and never makes a pipe.
  *
  * What is missing, in the order in which it is best built: in_fd and out_fd;
@@ -231,5 +228,4 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
         return -1;
     return 0;
 }
-
 #endif

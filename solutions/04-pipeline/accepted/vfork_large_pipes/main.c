@@ -19,7 +19,6 @@ static void usage(const char *problem)
     exit(EXIT_USAGE);
 }
 
-
 static void *checked(void *memory)
 {
     if (memory == NULL) {
@@ -73,7 +72,7 @@ int main(int argc, char *argv[])
     int first = 1;
 
     fill_standard_descriptors();
-    for (; first < argc && argv[first][0] == '-'; first++) {
+    for (; first < argc && argv[first][0] == '-' && argv[first][1] != '\0'; first++) {
         if (strcmp(argv[first], "--") == 0) {
             first++;
             break;
@@ -105,4 +104,3 @@ int main(int argc, char *argv[])
     free(stages);
     return result;
 }
-
