@@ -5,8 +5,10 @@
  *                   pipe          pipe        pipe
  *
  * Each stage is a process of its own, made with fork and exec; between two
- * neighbours is one pipe.  All stages run at the same time.  You implement
- * this in pipeline.c, and the program over it in main.c.
+ * neighbours is one pipe.  They are the C library's (fork or vfork, pipe or
+ * pipe2, an exec of your choice), which the tests make fail.  All stages run
+ * at the same time.  You implement this in pipeline.c, and the program over it
+ * in main.c.
  */
 #ifndef PIPELINE_H
 #define PIPELINE_H

@@ -456,8 +456,9 @@ static void assert_undone(struct puppet *p, const struct caller *before, struct 
     }
 }
 
-/* Makes the n-th call fail for every n, as long as one is made. */
-static void sweep_failures(enum fault_call call, const char *name, int error)
+/* Makes the n-th call fail for every n, as long as one is made; gives how many
+ * were. */
+static unsigned sweep_failures(enum fault_call call, const char *name, int error)
 {
     int in = input_file("swept\n");
     int out = output_file();
@@ -467,8 +468,9 @@ static void sweep_failures(enum fault_call call, const char *name, int error)
     struct line line = LINE(PROBE("announce", "0", "pass"), PROBE("announce", "1", "pass"),
                             PROBE("announce", "2", "pass"), PROBE("announce", "3", "pass"));
     struct told told;
+    unsigned n;
 
-    for (unsigned n = 1; n <= 100; n++) {
+    for (n = 1; n <= 100; n++) {
         rewind_files(in, out);
         fault_clear(p);
         fault_fail(p, call, n, error);
@@ -495,19 +497,24 @@ static void sweep_failures(enum fault_call call, const char *name, int error)
         while (control_hear(control, &told))
             continue;
         if (!fault_fired(p))
-            return;
+            break;
     }
+    return n - 1;
 }
 
 TEST(a_failed_fork_is_undone)
 {
-    sweep_failures(FAULT_FORK, "fork", EAGAIN);
-    sweep_failures(FAULT_SPAWN, "posix_spawn", EAGAIN);
+    unsigned made = sweep_failures(FAULT_FORK, "fork", EAGAIN) +
+                    sweep_failures(FAULT_SPAWN, "posix_spawn", EAGAIN);
+
+    if (made == 0)
+        fail_msg("four stages, and no fork() of the C library that could fail");
 }
 
 TEST(a_failed_pipe_is_undone)
 {
-    sweep_failures(FAULT_PIPE, "pipe", EMFILE);
+    if (sweep_failures(FAULT_PIPE, "pipe", EMFILE) == 0)
+        fail_msg("four stages, and no pipe() of the C library that could fail");
 }
 
 /* No stage runs its program with other descriptors than its own. */
