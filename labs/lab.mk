@@ -31,6 +31,9 @@ CC := gcc
 STUDENT_FLAGS := -std=gnu11
 STUDENT_FLAGS += -O1 -g           # line numbers in gdb and Valgrind, honest order of code
 STUDENT_FLAGS += -Wall -Wextra
+# Ubuntu's gcc has more on by default: other warnings, and calls of libc that
+# pass by the wrappers of faults.c.  Here it is as with Debian's.
+STUDENT_FLAGS += -U_FORTIFY_SOURCE -Wno-format-security
 STUDENT_FLAGS += -pthread
 SO_FLAGS := -fPIC -shared
 SO_FLAGS += -Wl,-Bsymbolic-functions # the submission's own functions call each other
@@ -42,7 +45,7 @@ KIT_FLAGS += -O2 -g
 KIT_FLAGS += -Wall -Wextra -Werror
 KIT_FLAGS += -fvisibility=hidden  # only the wrappers of faults.c can be called from outside
 KIT_FLAGS += -pthread
-KIT_FLAGS += -I$(KIT) -I.
+KIT_FLAGS += -iquote $(KIT) -iquote .
 KIT_FLAGS += -MMD -MP             # header dependencies
 
 # ---- files ------------------------------------------------------------------
@@ -59,7 +62,7 @@ RUN := $(BUILD)/test_public --puppet $(BUILD)/puppet --submission $(BUILD)/submi
 # ---- what one can do ---------------------------------------------------------
 
 .PHONY: help test debug memcheck watch submit clean kit graded build
-.PHONY: print-submission-flags print-program-flags
+.PHONY: print-submission-flags print-program-flags print-hand-in
 
 help:
 	@echo 'make test              compile and run the public tests (TEST=name: only that one; SEED=n)'
@@ -119,9 +122,12 @@ print-submission-flags:
 print-program-flags:
 	@printf '%s\n' $(STUDENT_FLAGS)
 
+print-hand-in:
+	@printf '%s\n' $(HAND_IN)
+
 # ---- rules ----------------------------------------------------------------------
 
-$(BUILD)/submission.so: $(SUBMISSION) $(HEADERS)
+$(BUILD)/submission.so: $(SUBMISSION) $(HEADERS) $(LABS)/lab.mk
 	@mkdir -p $(@D)
 	$(CC) $(STUDENT_FLAGS) $(SO_FLAGS) -o $@ $(SUBMISSION)
 
@@ -134,15 +140,15 @@ $(BUILD)/test_public: $(PUBLIC_OBJECTS) $(TESTKIT_OBJECTS)
 $(BUILD)/test_graded: $(PUBLIC_OBJECTS) $(BUILD)/test_hidden.o $(TESTKIT_OBJECTS)
 	@$(CC) -pthread -o $@ $^ -lcmocka
 
-$(BUILD)/kit/%.o: $(KIT)/%.c
+$(BUILD)/kit/%.o: $(KIT)/%.c $(LABS)/lab.mk
 	@mkdir -p $(@D)
 	@$(CC) $(KIT_FLAGS) -c -o $@ $<
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(LABS)/lab.mk
 	@mkdir -p $(@D)
 	@$(CC) $(KIT_FLAGS) -c -o $@ $<
 
-$(BUILD)/test_hidden.o: $(HIDDEN)
+$(BUILD)/test_hidden.o: $(HIDDEN) $(LABS)/lab.mk
 	@mkdir -p $(@D)
 	@$(CC) $(KIT_FLAGS) -fmacro-prefix-map=$(dir $(HIDDEN))= -c -o $@ $<
 

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 union control_buffer {
     struct cmsghdr align;

@@ -21,7 +21,6 @@
 #include <semaphore.h>
 #include <spawn.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
@@ -30,10 +29,12 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct slot *armed; /* NULL: obey nothing */
+static struct slot *_Atomic armed; /* NULL: obey nothing */
+static pid_t puppet;               /* which armed it; its children obey as well */
 
 void faults_arm(struct slot *slot)
 {
+    puppet = getpid();
     armed = slot;
 }
 
@@ -44,6 +45,7 @@ void faults_disarm(void)
 
 /* What the plan has for one call. */
 struct verdict {
+    struct slot *slot; /* NULL: there is no plan */
     int error;      /* 0: let it happen */
     size_t at_most; /* bytes, for read and write */
     uint64_t seed;  /* of the pause after the call */
@@ -51,7 +53,7 @@ struct verdict {
     bool hold; /* after the call, until the test lets go */
 };
 
-static void pause_for(uint64_t seed, uint64_t max_us)
+static void pause_for(struct slot *slot, uint64_t seed, uint64_t max_us)
 {
     struct timespec pause = {0};
     int saved = errno;
@@ -62,23 +64,29 @@ static void pause_for(uint64_t seed, uint64_t max_us)
     seed ^= seed << 25;
     seed ^= seed >> 27;
     pause.tv_nsec = (seed * 0x2545f4914f6cdd1d >> 33) % max_us * 1000;
-    atomic_fetch_add(&armed->delayed, 1);
-    clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-    atomic_fetch_sub(&armed->delayed, 1);
+    if (getpid() != puppet) { /* a child may be killed in here, and never subtract */
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    } else {
+        atomic_fetch_add(&slot->delayed, 1);
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+        atomic_fetch_sub(&slot->delayed, 1);
+    }
     errno = saved;
 }
 
 static struct verdict enter(enum fault_call call)
 {
-    struct verdict verdict = {.at_most = SIZE_MAX};
+    /* Once: a thread of the submission may be in here when the call returns. */
+    struct slot *slot = armed;
+    struct verdict verdict = {.slot = slot, .at_most = SIZE_MAX};
     unsigned nth, nfaults;
 
-    if (!armed)
+    if (!slot)
         return verdict;
-    nth = atomic_fetch_add(&armed->calls[call], 1) + 1;
-    nfaults = atomic_load(&armed->nfaults);
+    nth = atomic_fetch_add(&slot->calls[call], 1) + 1;
+    nfaults = atomic_load(&slot->nfaults);
     for (unsigned i = 0; i < nfaults && i < MAX_FAULTS; i++) {
-        const struct fault *fault = &armed->faults[i];
+        const struct fault *fault = &slot->faults[i];
 
         if (fault->call != (uint32_t)call)
             continue;
@@ -95,30 +103,30 @@ static struct verdict enter(enum fault_call call)
         if (fault->kind == FAULT_HOLD)
             verdict.hold = true;
         if (fault->kind != FAULT_DELAY)
-            atomic_fetch_add(&armed->fired, 1);
+            atomic_fetch_add(&slot->fired, 1);
     }
-    pause_for(verdict.seed, verdict.max_us);
+    pause_for(slot, verdict.seed, verdict.max_us);
     return verdict;
 }
 
-static void stand(void)
+static void stand(struct slot *slot)
 {
     const struct timespec look = {.tv_nsec = 200000};
     int saved = errno;
 
-    atomic_store(&armed->held, 1);
-    while (atomic_load(&armed->held) > 0)
+    atomic_store(&slot->held, 1);
+    while (atomic_load(&slot->held) > 0)
         clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
     errno = saved;
 }
 
 static void leave(const struct verdict *verdict)
 {
-    if (!armed)
+    if (!verdict->slot)
         return;
-    pause_for(verdict->seed + 1, verdict->max_us);
+    pause_for(verdict->slot, verdict->seed + 1, verdict->max_us);
     if (verdict->hold)
-        stand();
+        stand(verdict->slot);
 }
 
 /* Some names have two versions in libc, with different structures behind them
@@ -337,10 +345,11 @@ WRAP(FAULT_FTRUNCATE, -1, int, ftruncate64, (int fd, off64_t length), fd, length
 static void *displaced(void)
 {
     static atomic_uint maps;
+    struct slot *slot = armed;
 
-    if (!armed || !atomic_load(&armed->displace))
+    if (!slot || !atomic_load(&slot->displace))
         return NULL;
-    return (char *)0x300000000000 + (armed - CONTROL->slots) * ((size_t)1 << 36) +
+    return (char *)0x300000000000 + (slot - CONTROL->slots) * ((size_t)1 << 36) +
            atomic_fetch_add(&maps, 1) * ((size_t)1 << 30);
 }
 
@@ -354,7 +363,7 @@ static void *displaced(void)
             errno = verdict.error;                                             \
             return MAP_FAILED;                                                 \
         }                                                                      \
-        if (!at && !(flags & MAP_PRIVATE))                                     \
+        if (!at && (flags & MAP_TYPE) != MAP_PRIVATE)                                     \
             at = displaced();                                                  \
         value = REAL(name)(at, len, prot, flags, fd, offset);                  \
         leave(&verdict);                                                       \

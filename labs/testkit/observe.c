@@ -23,7 +23,7 @@ enum {
     STUCK_SECONDS = 3,  /* asleep, and nobody has a limit */
     STILL_SECONDS = 10, /* asleep, and somebody may wake up by himself */
     MAX_IN_BOX = 1024,
-    A_WEEK_S = 7 * 24 * 3600,
+    NO_LIMIT = 1000000, /* in seconds, more than a week */
     SPIN_CPU_MS = 500,   /* more CPU time than this is no way to wait */
     POLL_SWITCHES = 200, /* nor is waking this often */
     QUIET_LOOKS = 3,
@@ -39,9 +39,9 @@ uint64_t clock_ns(void)
     return now.tv_sec * SECOND_NS + now.tv_nsec;
 }
 
-uint64_t limit_s(unsigned seconds)
+uint64_t limit(unsigned most)
 {
-    return session.patience ? (uint64_t)seconds * session.patience : A_WEEK_S;
+    return session.patience ? (uint64_t)most * session.patience : NO_LIMIT;
 }
 
 /* What all processes of the box and the test's own helpers have done so far;
@@ -82,12 +82,12 @@ bool box_stands_still(struct stillness *still)
         still->moved = moved;
         return false;
     }
-    return now - still->since_ns > limit_s(limited ? STILL_SECONDS : STUCK_SECONDS) * SECOND_NS;
+    return now - still->since_ns > limit(limited ? STILL_SECONDS : STUCK_SECONDS) * SECOND_NS;
 }
 
 struct deadline deadline_start(void)
 {
-    return (struct deadline){.end_ns = clock_ns() + limit_s(WAIT_SECONDS) * SECOND_NS,
+    return (struct deadline){.end_ns = clock_ns() + limit(WAIT_SECONDS) * SECOND_NS,
                              .pause_us = 50};
 }
 
@@ -131,9 +131,9 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
             return PUPPET_DEAD;
         if (p->to_be_held && atomic_load(&p->slot->held) > 0)
             return PUPPET_HELD;
-        if (now.cpu_ns - p->at_start.cpu_ns > SPIN_CPU_MS * UINT64_C(1000000))
+        if (now.cpu_ns - p->at_start.cpu_ns > limit(SPIN_CPU_MS) * UINT64_C(1000000))
             return PUPPET_SPINNING;
-        if (now.switches - p->at_start.switches > POLL_SWITCHES)
+        if (now.switches - p->at_start.switches > limit(POLL_SWITCHES))
             return PUPPET_POLLING;
         if (held(p) || !now.asleep || now.cpu_ns != before.cpu_ns ||
             now.switches != before.switches)
@@ -255,7 +255,7 @@ char *object_name(const char *stem)
 
     snprintf(name, sizeof name, "/%.40s-%d.%u-%08x", stem, getpid(), session.ntests,
              (unsigned)nonce_new());
-    return arena_string(name);
+    return memcpy(arena_alloc(stem, strlen(name) + 1), name, strlen(name) + 1);
 }
 
 /* On a machine without a box of its own only names from object_name() in this

@@ -7,6 +7,8 @@ static void add(struct puppet *p, struct fault fault)
 {
     unsigned n = p->nfaults++; /* the count in the slot is not to be trusted */
 
+    if (fault.kind != FAULT_DELAY && fault.nth == 0)
+        testkit_broken("calls are counted from 1");
     if (n >= MAX_FAULTS)
         testkit_broken("more than %d faults planned", MAX_FAULTS);
     p->slot->faults[n] = fault;
@@ -20,11 +22,15 @@ void fault_fail(struct puppet *p, enum fault_call call, unsigned nth, int error)
 
 void fault_short(struct puppet *p, enum fault_call call, unsigned nth, size_t at_most_bytes)
 {
+    if (call != FAULT_READ && call != FAULT_WRITE)
+        testkit_broken("only read and write can be short");
     add(p, (struct fault){.kind = FAULT_SHORT, .call = call, .nth = nth, .bytes = at_most_bytes});
 }
 
 void fault_delay(struct puppet *p, enum fault_call call, uint64_t seed, unsigned max_us)
 {
+    if (max_us > 999999)
+        testkit_broken("a pause is shorter than a second");
     add(p, (struct fault){.kind = FAULT_DELAY, .call = call, .seed = seed, .max_us = max_us});
 }
 

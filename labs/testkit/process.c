@@ -10,7 +10,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "wire.h"
 
 enum { MAX_PROCESSES = 16384 }; /* on the whole machine, as far as one looks */
 
@@ -98,7 +99,7 @@ size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
         if (!isdigit((unsigned char)entry->d_name[0]))
             continue;
         info->fd = atoi(entry->d_name);
-        if (info->fd >= 500 || (pid == getpid() && info->fd == dirfd(dir)))
+        if (info->fd >= OWN_FDS || (pid == getpid() && info->fd == dirfd(dir)))
             continue;
         length = readlinkat(dirfd(dir), entry->d_name, info->target, sizeof info->target - 1);
         if (length < 0)
@@ -273,10 +274,10 @@ static void look_at_sleep(const char *task, struct process_activity *out)
 
 static bool add_task(const char *task, struct process_activity *out)
 {
-    char path[96], text[2048];
+    char path[96], text[8192];
     unsigned long long cpu_ns = 0, switches = 0;
     const char *line;
-    char state = 'R';
+    char state;
 
     snprintf(path, sizeof path, "%s/schedstat", task);
     if (!read_file(path, text, sizeof text) || sscanf(text, "%llu", &cpu_ns) != 1)
@@ -284,12 +285,15 @@ static bool add_task(const char *task, struct process_activity *out)
     snprintf(path, sizeof path, "%s/status", task);
     if (!read_file(path, text, sizeof text))
         return false;
-    if ((line = strstr(text, "\nState:\t")))
-        state = line[strlen("\nState:\t")];
+    line = strstr(text, "\nState:\t");
+    if (!line)
+        return false;
+    state = line[strlen("\nState:\t")];
     out->asleep &= state == 'S';
     out->runnable |= state == 'R' || state == 'D';
-    if ((line = strstr(text, "\nvoluntary_ctxt_switches:")))
-        sscanf(line, "\nvoluntary_ctxt_switches: %llu", &switches);
+    line = strstr(text, "\nvoluntary_ctxt_switches:");
+    if (!line || sscanf(line, "\nvoluntary_ctxt_switches: %llu", &switches) != 1)
+        return false;
     out->cpu_ns += cpu_ns;
     out->switches += switches;
     if (state == 'S')

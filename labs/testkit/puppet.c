@@ -29,7 +29,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -546,12 +545,13 @@ static void serve(void)
 /* Nothing that somebody else left open may reach a puppet. */
 static void close_strangers(void)
 {
-    struct fd_info fds[256];
-    size_t n = process_fds(self, fds, 256);
+    int low = log_fd < 0 ? stage_fd : log_fd < stage_fd ? log_fd : stage_fd;
+    int high = log_fd < stage_fd ? stage_fd : log_fd;
 
-    for (size_t i = 0; i < n && i < 256; i++)
-        if (fds[i].fd > 2 && fds[i].fd != log_fd)
-            close(fds[i].fd);
+    close_range(3, low - 1, 0);
+    if (low < high)
+        close_range(low + 1, high - 1, 0);
+    close_range(high + 1, ~0u, 0);
 }
 
 static int usage(void)

@@ -10,7 +10,6 @@
  * Partner: puppet.c, the other end.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,14 +20,13 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "session.h"
 #include "stub.h"
 
-enum { LOOK_MS = 50, CALL_CPU_SECONDS = 5, ASLEEP_SECONDS = 10 };
+enum { LOOK_MS = 50, CALL_CPU_SECONDS = 5, AT_MOST_SECONDS = 120, ASLEEP_SECONDS = 10 };
 
 uint64_t nonce_new(void)
 {
@@ -70,13 +68,23 @@ void describe_call(char *text, size_t size, const char *function, size_t nargs,
         snprintf(text + used, size - used, ")");
 }
 
+/* "EAGAIN", and the number where there is no name. */
+static const char *errno_name(int error)
+{
+    static char number[16];
+    const char *name = strerrorname_np(error);
+
+    snprintf(number, sizeof number, "%d", error);
+    return name ? name : number;
+}
+
 static void note_answer(const struct puppet *p, uint64_t value, int error)
 {
     char word[64];
 
     arena_describe(value, word, sizeof word);
     if (error)
-        note_call("%s gave %s, errno %s", p->doing, word, strerrorname_np(error));
+        note_call("%s gave %s, errno %s", p->doing, word, errno_name(error));
     else
         note_call("%s gave %s", p->doing, word);
 }
@@ -118,9 +126,11 @@ static void describe_end(int status, char *text, size_t size)
 {
     if (status == -1)
         snprintf(text, size, "it is gone, and somebody else waited for it");
-    else if (WIFSIGNALED(status))
+    else if (WIFSIGNALED(status) && sigabbrev_np(WTERMSIG(status)))
         snprintf(text, size, "killed by SIG%s (%s)", sigabbrev_np(WTERMSIG(status)),
                  strsignal(WTERMSIG(status)));
+    else if (WIFSIGNALED(status))
+        snprintf(text, size, "killed by signal %d", WTERMSIG(status));
     else
         snprintf(text, size, "it called exit(%d)", WEXITSTATUS(status));
 }
@@ -156,7 +166,7 @@ static void fail_for_hang(struct puppet *p, const char *how)
 
 /* What a test knows while it waits for a puppet. */
 struct watch {
-    bool begun;
+    uint64_t begun_ns;
     uint64_t cpu_ns; /* the puppet's, when the wait began */
     struct stillness stillness;
 };
@@ -169,13 +179,16 @@ static void look_for_hang(struct puppet *p, struct watch *watch)
 
     if (!process_activity(p->pid, &now))
         return;
-    if (!watch->begun)
+    if (watch->begun_ns == 0) {
+        watch->begun_ns = clock_ns();
         watch->cpu_ns = now.cpu_ns;
-    watch->begun = true;
-    if (now.cpu_ns - watch->cpu_ns > limit_s(CALL_CPU_SECONDS) * SECOND_NS)
+    }
+    if (now.cpu_ns - watch->cpu_ns > limit(CALL_CPU_SECONDS) * SECOND_NS)
         fail_for_hang(p, "it used up its CPU time (an endless loop?)");
     if (box_stands_still(&watch->stillness))
         fail_for_hang(p, "it is asleep or stopped, and nothing wakes it");
+    if (clock_ns() - watch->begun_ns > limit(AT_MOST_SECONDS) * SECOND_NS)
+        fail_for_hang(p, "it wakes again and again, and never comes to an end");
 }
 
 /* ---- frames ------------------------------------------------------------- */
@@ -197,10 +210,15 @@ static void check_frame(struct puppet *p, const struct frame *answer, ssize_t si
         test_fail("%s: %.*s", p->doing, FRAME_TEXT_BYTES, answer->text);
 }
 
-void puppet_tell(struct puppet *p, struct frame *question, int fd)
+void puppet_expect_idle(const struct puppet *p, const char *caller)
 {
     if (p->busy)
-        testkit_broken("%s: the puppet is still in %s", question->text, p->doing);
+        testkit_broken("%s: the puppet is still in %s", caller, p->doing);
+}
+
+void puppet_tell(struct puppet *p, struct frame *question, int fd)
+{
+    puppet_expect_idle(p, question->text);
     if (p->pidfd < 0)
         testkit_broken("%s: the test has ended this puppet", question->text);
     if (puppet_is_dead(p)) /* between two calls, by a thread or a child of its own */
@@ -335,7 +353,7 @@ void puppet_end(struct puppet *p)
     if (p->pidfd < 0)
         return;
     if (p->busy || channel_send(p->socket, &question, -1) < 0 ||
-        !readable(p->pidfd, limit_s(ASLEEP_SECONDS) * 1000))
+        !readable(p->pidfd, limit(ASLEEP_SECONDS) * 1000))
         kill_and_bury(p);
     else
         bury(p);
@@ -384,6 +402,7 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args)
     }
     p = current_or_new();
     session.calls_begun = true;
+    puppet_expect_idle(p, function);
     strcpy(question.text, function);
     memcpy(question.words, args, nargs * sizeof *args);
     describe_call(p->doing, sizeof p->doing, function, nargs, args);
@@ -439,6 +458,8 @@ void puppet_give_fd(struct puppet *p, int fd, int as_number)
     struct frame question = {
         .kind = FRAME_GIVE_FD, .words = {as_number}, .text = "puppet_give_fd"};
 
+    if (as_number < 0 || as_number >= OWN_FDS)
+        testkit_broken("puppet_give_fd: %d is not 0 to %d", as_number, OWN_FDS - 1);
     puppet_ask(p, &question, fd);
 }
 
@@ -484,6 +505,7 @@ void puppet_exec(struct puppet *p, const char *const argv[])
     for (size_t i = 0; i < n; i++)
         copy[i] = arena_string(argv[i]);
     question.words[0] = (uintptr_t)copy;
+    puppet_expect_idle(p, argv[0]);
     describe_argv(p->doing, sizeof p->doing, argv);
     session.calls_begun = true;
     puppet_tell(p, &question, -1);

@@ -133,13 +133,14 @@ static int tear_down(void **state)
     if (!session.test.passed)
         explain();
     puppets_kill();
+    scripts_free();
+    arena_close();
+    sched_setaffinity(0, sizeof session.cpus, &session.cpus);
+    /* Last: these do not come back when the box is gone. */
     if (session.own_stage || session.ntests_chosen > 1)
         stage_sweep();
     if (session.shared && session.stage >= 0)
         leftovers_remove();
-    scripts_free();
-    arena_close();
-    sched_setaffinity(0, sizeof session.cpus, &session.cpus);
     return 0;
 }
 
@@ -193,6 +194,16 @@ static void usage(const char *program)
     exit(USAGE);
 }
 
+static unsigned long long number(const char *program, const char *text)
+{
+    char *end;
+    unsigned long long value = strtoull(text, &end, 0);
+
+    if (*text == '\0' || *end != '\0')
+        usage(program);
+    return value;
+}
+
 int main(int argc, char **argv)
 {
     enum { LIST = 1, SEED, STAGE, SHARED, PUPPET, SUBMISSION, PROGRAMS, WRAP, PATIENCE };
@@ -218,10 +229,10 @@ int main(int argc, char **argv)
         case LIST:
             return list();
         case SEED:
-            session.seed = strtoull(optarg, NULL, 0);
+            session.seed = number(argv[0], optarg);
             break;
         case STAGE:
-            session.stage = atoi(optarg);
+            session.stage = number(argv[0], optarg);
             break;
         case SHARED:
             session.shared = true;
@@ -239,7 +250,7 @@ int main(int argc, char **argv)
             session.wrap = optarg;
             break;
         case PATIENCE:
-            session.patience = atoi(optarg);
+            session.patience = number(argv[0], optarg);
             break;
         default:
             usage(argv[0]);

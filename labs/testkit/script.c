@@ -12,6 +12,7 @@ struct script {
     struct script_call *calls;  /* in the arena */
     struct script_call *results; /* the test's own copy */
     size_t length, max;
+    size_t begun; /* length when RECORD() began */
     struct script *next;
 };
 
@@ -44,6 +45,7 @@ void scripts_free(void)
 void script_begin(struct script *s)
 {
     session.test.recording = s;
+    s->begun = s->length;
 }
 
 void script_append(const char *function, size_t nargs, const uint64_t args[])
@@ -53,6 +55,8 @@ void script_append(const char *function, size_t nargs, const uint64_t args[])
 
     if (s->length == s->max)
         testkit_broken("the script holds only %zu calls", s->max);
+    if (strlen(function) >= sizeof call->function)
+        testkit_broken("%s: the name is too long for a script", function);
     call = &s->calls[s->length++];
     *call = (struct script_call){.nargs = nargs};
     snprintf(call->function, sizeof call->function, "%s", function);
@@ -62,7 +66,9 @@ void script_append(const char *function, size_t nargs, const uint64_t args[])
 size_t script_end(struct script *s)
 {
     session.test.recording = NULL;
-    return s->length - 1;
+    if (s->length != s->begun + 1)
+        testkit_broken("RECORD() takes one call of the contract");
+    return s->begun;
 }
 
 void *script_value(const struct script *s, size_t index)
@@ -100,13 +106,17 @@ void script_start(struct puppet *p, struct script *s)
 
     session.calls_begun = true;
     snprintf(question.text, sizeof question.text, "script_run");
+    puppet_expect_idle(p, "script_start");
     snprintf(p->doing, sizeof p->doing, "a script of %zu calls", s->length);
     p->script = s;
     puppet_tell(p, &question, -1);
+    process_activity(p->pid, &p->at_start);
 }
 
 void script_finish(struct puppet *p, struct script *s)
 {
+    if (p->script != s)
+        testkit_broken("script_finish() without script_start()");
     puppet_await(p);
     p->script = NULL;
     memcpy(s->results, s->calls, s->length * sizeof *s->calls);

@@ -98,8 +98,8 @@ uint64_t clock_ns(void); /* CLOCK_MONOTONIC */
  * more: for some seconds none ran, and none sleeps with a limit; or for some
  * more none ran.  To be asked again and again, with one struct for one wait. */
 bool box_stands_still(struct stillness *);
-/* A limit of so many seconds, with this session's patience. */
-uint64_t limit_s(unsigned seconds);
+/* A limit (of seconds, or whatever is counted), with this session's patience. */
+uint64_t limit(unsigned most);
 /* Removes the objects of this test that object_name() named. */
 void leftovers_remove(void);
 
@@ -119,6 +119,8 @@ uint64_t nonce_new(void);
 void describe_call(char *text, size_t size, const char *function, size_t nargs,
                    const uint64_t args[]);
 void note_call(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The grader is broken when the puppet is still in a call. */
+void puppet_expect_idle(const struct puppet *, const char *caller);
 /* Sends a question to a puppet and waits for its answer. */
 uint64_t puppet_ask(struct puppet *, struct frame *question, int fd);
 /* The two halves of it. */

@@ -4,7 +4,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +43,7 @@ static void run_stage(int fd)
 
 void stage_open(void)
 {
-    struct timeval limit = {.tv_sec = limit_s(STAGE_SECONDS)};
+    struct timeval wait = {.tv_sec = limit(STAGE_SECONDS)};
     int ends[2];
 
     if (session.stage < 0) {
@@ -62,7 +61,7 @@ void stage_open(void)
         session.stage = ends[0];
     }
     fcntl(session.stage, F_SETFD, FD_CLOEXEC);
-    setsockopt(session.stage, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(session.stage, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 }
 
 void stage_close(void)
@@ -94,6 +93,8 @@ static ssize_t stage_message(const struct frame *question, int give_fd, void *me
 {
     ssize_t n;
 
+    if (session.stage < 0 && !session.puppet_path)
+        test_fail("an earlier test ended the box in which the submission ran");
     if (session.stage < 0)
         stage_open();
     if (channel_send(session.stage, question, give_fd) < 0)

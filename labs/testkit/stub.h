@@ -32,7 +32,10 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args);
     remote_call(#name, sizeof((uint64_t[]){STUB_WORDS(__VA_ARGS__)}) / 8 - 1,  \
                 (uint64_t[]){STUB_WORDS(__VA_ARGS__)} + 1)
 
+/* (What lies above a char or a bool in the register that it comes back in is
+ * not defined, so a function of a contract gives nothing smaller than int.) */
 #define STUB(type, name, params, ...)                                          \
+    _Static_assert(sizeof(type) >= sizeof(int), "an int, a size or a pointer"); \
     type name params                                                           \
     {                                                                          \
         return (type)STUB_CALL(name, __VA_ARGS__);                             \

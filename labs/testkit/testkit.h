@@ -19,8 +19,9 @@
  * Two voices, never mixed: a failed assertion says that the submission is
  * wrong; testkit_broken() says that the grader is, and is never a score.
  *
- * Partners: remote.c (puppets and calls), script.c, arena.c, observe.c and
- * process.c (what /proc tells), plan.c (faults), puppet.c (the other process), runner.c (main).
+ * Partners: remote.c (puppets and calls), stage.c (where they come from),
+ * script.c, arena.c, observe.c and process.c (what /proc tells), plan.c
+ * (faults), puppet.c (the other process), runner.c (main).
  */
 #ifndef TESTKIT_H
 #define TESTKIT_H
@@ -207,7 +208,7 @@ const char *leftovers(void);
 /* Waits until there is nothing, and fails naming what stays. */
 void assert_nothing_left(void);
 /* A name for a shared object that no other run uses: object_name("ring")
- * gives "/ring-" and digits, in the arena.  On a machine that has no box of
+ * gives "/ring-" and digits, in the arena (the stem must outlive the test).  On a machine that has no box of
  * its own (--shared), leftovers() sees only objects with such a name. */
 char *object_name(const char *stem);
 
@@ -226,7 +227,7 @@ void fault_hold(struct puppet *, enum fault_call, unsigned nth);
 void fault_release(struct puppet *);
 /* mmap and shmat without an address give another one in every puppet. */
 void fault_displace_maps(struct puppet *);
-bool fault_fired(const struct puppet *);  /* a planned failure happened */
+bool fault_fired(const struct puppet *);  /* a planned failure, short transfer or hold happened */
 unsigned fault_count(const struct puppet *, enum fault_call); /* calls made so far */
 void fault_clear(struct puppet *);
 

@@ -59,7 +59,7 @@ bool box_stands_still(struct stillness *still)
     return false;
 }
 
-uint64_t limit_s(unsigned seconds)
+uint64_t limit(unsigned seconds)
 {
     return seconds;
 }

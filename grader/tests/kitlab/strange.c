@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,6 +252,30 @@ void *map_shared(const char *name)
         map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     return map;
+}
+
+static void *open_again_and_again(void *argument)
+{
+    atomic_int *opened = argument;
+
+    for (int i = 0; i < 100; i++) {
+        close(open("/dev/null", O_RDONLY));
+        atomic_fetch_add(opened, 1);
+    }
+    return NULL;
+}
+
+int leave_a_thread(void)
+{
+    static atomic_int opened;
+    pthread_t thread;
+
+    atomic_store(&opened, 0);
+    if (pthread_create(&thread, NULL, open_again_and_again, &opened) != 0)
+        return -1;
+    while (atomic_load(&opened) == 0)
+        sched_yield();
+    return 0;
 }
 
 int look_at_stage(void)

@@ -401,6 +401,34 @@ TEST(a_planned_pause_is_not_taken_for_blocking)
     assert_int_equal(finish(p), 0);
 }
 
+TEST(a_thread_may_be_in_a_wrapper_when_its_call_returns)
+{
+    struct puppet *p = puppet_start();
+
+    fault_delay(p, FAULT_OPEN, 7, 1000);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(leave_a_thread(), 0);
+    assert_true(fault_count(p, FAULT_OPEN) > 0);
+    assert_int_equal(add(1, 2, 3, 4, 5, 6), 21);
+}
+
+TEST(a_script_is_blocked_after_many_calls_too)
+{
+    struct script *s = script_new(1);
+    struct puppet *p = puppet_start();
+    int ends[2];
+
+    give_pipe(p, ends, 20);
+    for (int i = 0; i < 300; i++)
+        add(0, 0, 0, 0, 0, 0);
+    RECORD(s, read_from(20));
+    script_start(p, s);
+    assert_blocked(p);
+    assert_int_equal(write(ends[1], "z", 1), 1);
+    script_finish(p, s);
+    assert_int_equal(script_result(s, 0), 'z');
+}
+
 TEST(shared_maps_lie_elsewhere_in_every_puppet)
 {
     char *name = object_name("map");
