@@ -16,6 +16,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <mqueue.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -25,6 +26,7 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -109,14 +111,13 @@ static struct verdict enter(enum fault_call call)
     return verdict;
 }
 
-static void stand(struct slot *slot)
+void stand_still(atomic_uint *flag)
 {
-    const struct timespec look = {.tv_nsec = 200000};
     int saved = errno;
 
-    atomic_store(&slot->held, 1);
-    while (atomic_load(&slot->held) > 0)
-        clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
+    atomic_store(flag, 1);
+    while (atomic_load(flag) != 0)
+        syscall(SYS_futex, flag, FUTEX_WAIT, 1, NULL, NULL, 0);
     errno = saved;
 }
 
@@ -126,7 +127,7 @@ static void leave(const struct verdict *verdict)
         return;
     pause_for(verdict->slot, verdict->seed + 1, verdict->max_us);
     if (verdict->hold)
-        stand(verdict->slot);
+        stand_still(&verdict->slot->held);
 }
 
 /* Some names have two versions in libc, with different structures behind them

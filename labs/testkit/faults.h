@@ -9,4 +9,7 @@
 void faults_arm(struct slot *slot);
 void faults_disarm(void);
 
+/* Raises a flag in the control page and sleeps until the test lowers it. */
+void stand_still(atomic_uint *flag);
+
 #endif

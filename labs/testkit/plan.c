@@ -1,6 +1,11 @@
 /* plan.c - a test's plan of what shall fail in a puppet; faults.c, in the
  * puppet, carries it out.  Both see it in the arena's control page.
  */
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "session.h"
 
 static void add(struct puppet *p, struct fault fault)
@@ -47,10 +52,22 @@ static void forget(struct puppet *p)
     atomic_store(&p->slot->nfaults, 0);
 }
 
+/* Lets a puppet go on that stands still in stand_still(). */
+static void lower(atomic_uint *flag)
+{
+    atomic_store(flag, 0);
+    syscall(SYS_futex, flag, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
 void fault_release(struct puppet *p)
 {
     forget(p);
-    atomic_store(&p->slot->held, 0);
+    lower(&p->slot->held);
+}
+
+void trap_release(struct puppet *p)
+{
+    lower(&p->slot->trapped);
 }
 
 void fault_displace_maps(struct puppet *p)

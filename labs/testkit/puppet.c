@@ -63,7 +63,7 @@ static void send_or_leave(int kind, const struct frame *question, uint64_t value
 }
 
 /* A fault in a trap page stops the puppet where it stands, with every lock
- * held, until the test kills it.  Any other fault ends it as it would have
+ * held, until the test kills it or lets it go on.  Any other fault ends it as it would have
  * ended without this handler. */
 static void on_segv(int signal, siginfo_t *info, void *context)
 {
@@ -76,9 +76,9 @@ static void on_segv(int signal, siginfo_t *info, void *context)
 
         if (mark->kind != MARK_TRAP || at < mark->at || at - mark->at >= mark->bytes)
             continue;
-        atomic_fetch_add(&slot->trapped, 1);
-        for (;;)
-            pause();
+        stand_still(&slot->trapped);
+        mprotect(ARENA_ADDRESS + mark->at, mark->bytes, PROT_READ | PROT_WRITE);
+        return;
     }
     struct sigaction fatal = {.sa_handler = SIG_DFL};
     sigaction(signal, &fatal, NULL);

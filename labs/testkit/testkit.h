@@ -131,6 +131,8 @@ void assert_blocked(struct puppet *);
 void assert_blocked_with_timeout(struct puppet *);
 /* Waits until the puppet touched the end of an arena_trap() buffer. */
 void assert_trapped(struct puppet *);
+/* Lets a puppet that stands there go on: the page is its from now on. */
+void trap_release(struct puppet *);
 
 /* Hands a descriptor to the puppet, where it gets the given number (0 to
  * 499) and is inheritable.  The test keeps its own. */
@@ -187,7 +189,8 @@ void *arena_alloc_at(const char *name, size_t size_bytes, size_t align_bytes, si
 /* For results: filled with 0xA5, and undefined for Memcheck. */
 void *arena_out(const char *name, size_t size_bytes);
 /* A buffer that ends at a page which no puppet can touch: a copy runs into
- * it, and the puppet stops there (assert_trapped), with all locks held. */
+ * it, and the puppet stops there (assert_trapped), with all locks held, until
+ * it is killed or let go (trap_release). */
 void *arena_trap(const char *name, size_t size_bytes);
 char *arena_string(const char *text);
 /* A NULL-terminated argv in the arena: arena_argv("ls", "-1", NULL). */

@@ -168,6 +168,18 @@ TEST(a_trap_stops_a_copy_in_the_middle)
     puppet_kill(p);
 }
 
+TEST(a_trapped_copy_can_be_let_go)
+{
+    char *buf = arena_trap("message", 100);
+    struct puppet *p = puppet_start();
+
+    buf[100] = 42; /* the trap is the puppet's only */
+    begin(p, sum(buf, 101));
+    assert_trapped(p);
+    trap_release(p);
+    assert_int_equal(finish(p), 42);
+}
+
 TEST(misaligned_blocks_are_where_they_should_be)
 {
     char *block = arena_alloc_at("block", 100, 4096, 48);
