@@ -14,6 +14,7 @@ from labkit.errors import (
     EXIT_GRADED,
     EXIT_GRADER,
     EXIT_INTERRUPTED,
+    EXIT_NOT_HELD,
     GraderError,
     Interrupted,
     LabkitError,
@@ -33,6 +34,15 @@ Exit status:
   {EXIT_BAD_INPUT}    what was given cannot be graded: no such lab, no such file, ...
   {EXIT_GRADER}    the grader itself failed; there is no score
   {EXIT_INTERRUPTED}  interrupted; what was found out by then is kept, and marked
+"""
+
+EXIT_CODES_OF_PROOF: Final = f"""\b
+Exit status:
+  {EXIT_GRADED}    everything holds
+  {EXIT_NOT_HELD}    something does not
+  {EXIT_BAD_INPUT}    no such lab, ...
+  {EXIT_GRADER}    the grader itself failed
+  {EXIT_INTERRUPTED}  interrupted
 """
 
 
@@ -70,7 +80,17 @@ def _terminate(number: int, frame: object) -> None:  # noqa: ARG001  (the interf
 @click.pass_context
 def cli(context: click.Context, root: Path | None) -> None:
     """Grades C labs: builds, boxes, tests and scores submissions."""
-    context.obj = root or Path(__file__).parents[2]
+    context.obj = root.resolve() if root else Path(__file__).parents[2]
+
+
+box_option = click.option(
+    "--box",
+    default="auto",
+    envvar="LABKIT_BOX",
+    show_default=True,
+    type=click.Choice(["auto", "bwrap", "uid", "none"]),
+    help="Kind of box; none protects from nothing, and is for one's own code.",
+)
 
 
 @dataclass(frozen=True)
@@ -86,14 +106,7 @@ class GradeOptions:
 @cli.command(epilog=EXIT_CODES)
 @click.argument("lab")
 @click.argument("submission", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--box",
-    default="auto",
-    envvar="LABKIT_BOX",
-    show_default=True,
-    type=click.Choice(["auto", "bwrap", "uid", "none"]),
-    help="Kind of box; none protects from nothing, and is for one's own code.",
-)
+@box_option
 @click.option("--valgrind/--no-valgrind", default=True, help="Run the memory tests too.")
 @click.option(
     "--jobs", default=2, show_default=True, type=click.IntRange(1), help="Tests at a time."
@@ -210,9 +223,9 @@ def _grade_sample_class(lab: "Lab", how: GradeOptions) -> int:
     return worst
 
 
-@cli.command()
+@cli.command(epilog=EXIT_CODES_OF_PROOF)
 @click.argument("lab")
-@click.option("--box", default="auto", envvar="LABKIT_BOX", show_default=True)
+@box_option
 @click.option("--repeat", default=1, show_default=True, type=click.IntRange(1))
 @click.option("--load", is_flag=True, help="The last repetition on a busy machine.")
 @click.option("--parallel", default=2, show_default=True, type=click.IntRange(1))
@@ -237,11 +250,11 @@ def verify(root: Path, lab: str, box: str, repeat: int, *, load: bool, parallel:
     return proof.exit_status(outcomes)
 
 
-@cli.command()
+@cli.command(epilog=EXIT_CODES_OF_PROOF)
 @click.argument("lab")
 @click.argument("submission", required=False, type=click.Path(path_type=Path))
 @click.option("--times", default=200, show_default=True, type=click.IntRange(1))
-@click.option("--box", default="auto", envvar="LABKIT_BOX", show_default=True)
+@box_option
 @click.pass_obj
 def soak(root: Path, lab: str, submission: Path | None, times: int, box: str) -> int:
     """Runs every test of LAB again and again on a busy machine: verdicts must agree.
@@ -271,7 +284,7 @@ def soak(root: Path, lab: str, submission: Path | None, times: int, box: str) ->
                 click.echo(f"       {one.odd}", err=True)
     click.echo(soaking.table(the_lab, soaked, started=started))
     held = all(one.agrees and (submission or "pass" in one.verdicts) for one in soaked)
-    return EXIT_GRADED if held else 1
+    return EXIT_GRADED if held else EXIT_NOT_HELD
 
 
 @cli.command()
@@ -309,7 +322,7 @@ def skeleton(root: Path, lab: str, *, check: bool) -> int:
     if check:
         diff = skeleton_diff(the_lab)
         click.echo(diff, nl=False)
-        return 1 if diff else 0
+        return EXIT_NOT_HELD if diff else EXIT_GRADED
     for name in write_skeleton(the_lab):
         click.echo(f"wrote labs/{lab}/{name}")
     if write_rubric(the_lab):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from labkit.result import Result
 
 EXIT_GRADED: Final = 0
+EXIT_NOT_HELD: Final = 1  # what was to be proved is not so
 EXIT_BAD_INPUT: Final = 2
 EXIT_GRADER: Final = 3
 EXIT_INTERRUPTED: Final = 130

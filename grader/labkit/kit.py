@@ -58,12 +58,14 @@ class Kit:
 
 def build_folder(root: Path) -> Path:
     """Where everything that can be made again lies."""
-    return Path(os.environ.get("LABKIT_BUILD", root / "build"))
+    return Path(os.environ.get("LABKIT_BUILD", root / "build")).resolve()
 
 
 def build_kit(lab: Lab) -> Kit:
     """The kit of a lab, from the cache or made now; GraderError when it does not compile."""
     folder = build_folder(lab.root) / "kit" / lab.name
+    if any(c.isspace() for c in str(folder)):
+        raise GraderError(f"{folder} has white space in its name, which make cannot handle")
     version = f"{__version__}+{_fingerprint(lab)}"
     kit = _load(folder, lab, version)
     if kit:
@@ -122,6 +124,9 @@ def _load(folder: Path, lab: Lab, version: str) -> Kit | None:
 
 def _make(folder: Path, lab: Lab, version: str) -> Kit:
     (folder / "kit.json").unlink(missing_ok=True)
+    # make does not see that only a flag has changed
+    for stale in (*folder.rglob("*.o"), *(folder / "programs").glob("*")):
+        stale.unlink()
     hidden = lab.soldir / "test_hidden.c"
     make(lab, f"BUILD={folder}", "kit")
     make(lab, f"BUILD={folder}", f"HIDDEN={hidden}", "graded")

@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from labkit.inspection import accepted_folders
 from labkit.kit import build_folder
 from labkit.manifest import Lab
 from labkit.mutants import load_mutant, mutant_paths, write_mutant
@@ -23,7 +24,7 @@ def sample_class(lab: Lab) -> tuple[Path, ...]:
     reference = folder / "reference"
     write_reference(lab, reference)
     made = [reference, _copy(lab, lab.labdir, folder / "skeleton")]
-    for path in sorted((lab.soldir / "accepted").iterdir()):
+    for path in accepted_folders(lab):
         made.append(_copy(lab, path, folder / f"accepted {path.name}"))
     for patch in mutant_paths(lab):
         mutant = load_mutant(patch, lab)

@@ -157,9 +157,9 @@ def new_lab(root: Path, name: str) -> tuple[Path, ...]:
     """Writes the folders of a new lab; the files, in order."""
     if not LAB_NAME.fullmatch(name) or not WORD.fullmatch(name[3:]):
         raise UsageError(f"{name!r} is no name for a lab: two digits, a dash, words: 08-mailbox")
-    for folder in ("labs", "solutions"):
-        if (root / folder / name).exists():
-            raise UsageError(f"{folder}/{name} is there already")
+    for path in (f"labs/{name}", f"solutions/{name}", f"handouts/{name}.md"):
+        if (root / path).exists():
+            raise UsageError(f"{path} is there already")
     words = {
         "lab": name,
         "word": name[3:].replace("-", "_"),

@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 from labkit import inspection
-from labkit.errors import GraderError, ManifestError
+from labkit.errors import GraderError, ManifestError, SubmissionError
 from labkit.grade import grade_submission
-from labkit.kit import build_kit
+from labkit.kit import build_kit, make
 from labkit.manifest import MEMCHECK, WARNINGS, Accepted, Lab
 from labkit.mutants import load_mutant, mutant_paths, write_mutant
 from labkit.result import Result
@@ -38,7 +38,6 @@ class Options:
     box: str = "auto"
     repeat: int = 1  # gradings of the reference and of each accepted solution
     load: bool = False  # the last of them on a busy machine
-    jobs: int = 1  # tests of one submission at a time
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ def checks(lab: Lab, options: Options) -> tuple[Check, ...]:
         ("labs/holds_nothing_secret", partial(inspection.nothing_secret_is_handed_out, lab)),
         ("broken/there_are_enough", partial(inspection.there_are_enough, lab)),
         ("broken/every_test_fails_once", partial(inspection.every_test_was_seen_to_fail, lab)),
+        ("makefile/names_the_files", partial(_makefile_names_the_files, lab)),
         ("tests/are_those_of_the_manifest", partial(_tests_are_listed, lab)),
         ("skeleton/scores_low", partial(_skeleton_scores_low, lab, options)),
         ("reference/scores_full", partial(_reference_scores_full, lab, options)),
@@ -89,7 +89,7 @@ def run_check(check: Check) -> Outcome:
     try:
         problems = check.run()
         verdict = "wrong" if problems else "ok"
-    except ManifestError as error:
+    except (ManifestError, SubmissionError) as error:
         verdict, problems = "wrong", [str(error)]
     except GraderError as error:
         verdict, problems = "error", [str(error)]
@@ -110,6 +110,16 @@ def exit_status(outcomes: Sequence[Outcome]) -> int:
 
 
 # ---- checks that run something --------------------------------------------
+
+
+def _makefile_names_the_files(lab: Lab) -> list[str]:
+    """Students hand in by the Makefile what is graded by lab.toml."""
+    have, want = set(make(lab, "print-hand-in").split()), set(lab.files)
+    where = f"labs/{lab.name}/Makefile"
+    return [
+        *(f"{name} is in lab.toml, but not in {where}" for name in sorted(want - have)),
+        *(f"{name} is in {where}, but not in lab.toml" for name in sorted(have - want)),
+    ]
 
 
 def _tests_are_listed(lab: Lab) -> list[str]:
@@ -202,9 +212,7 @@ def _broken_fails_what_it_names(lab: Lab, path: Path, options: Options) -> list[
 def _grade(
     lab: Lab, source: Path, options: Options, *, valgrind: bool, seed: int | None = None
 ) -> Result:
-    result = grade_submission(
-        lab, source, box=options.box, valgrind=valgrind, jobs=options.jobs, seed=seed
-    )
+    result = grade_submission(lab, source, box=options.box, valgrind=valgrind, jobs=1, seed=seed)
     if result.status != "graded":
         broken = [_why(result, t.name) for t in result.tests if t.status == "error"]
         raise GraderError("; ".join(broken) or f"the grading of {source} is {result.status}")

@@ -19,7 +19,9 @@ HANGS: Final = '#include "twice.h"\nint twice_twice(int number) { for (;;) numbe
 ENDS_SECONDS: Final = 60
 
 
-def labkit(root: Path, *words: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+def labkit(
+    root: Path, *words: str | Path, cwd: Path | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
     """Runs the command for the repository `root`."""
     return subprocess.run(
         [LABKIT, "--root", root, *words],
@@ -27,6 +29,7 @@ def labkit(root: Path, *words: str | Path, **env: str) -> subprocess.CompletedPr
         text=True,
         check=False,
         env=os.environ | {"LABKIT_BUILD": str(root / "build")} | env,
+        cwd=cwd,
     )
 
 
@@ -53,6 +56,34 @@ def test_a_right_submission_scores_in_full(new_lab_root: Path, tmp_path: Path) -
     assert result_of(new_lab_root, folder.name)["score"] == 100
     feedback = new_lab_root / "build/results" / LAB / folder.name / "feedback.md"
     assert "100 of 100 points" in feedback.read_text(encoding="utf-8")
+
+
+def test_paths_may_be_relative(empty_root: Path, tmp_path: Path) -> None:
+    """The repository and the build folder: of where one stands, and nothing gets into labs/."""
+    here = Path()
+    assert labkit(here, "new", LAB, cwd=empty_root).returncode == 0
+    folder = hand_in(tmp_path / "doe", RIGHT)
+    done = labkit(here, "grade", LAB, folder, cwd=empty_root, LABKIT_BUILD="out")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (empty_root / "out/kit" / LAB / "test_graded").exists()
+    assert not (empty_root / "labs" / LAB / "out").exists()
+
+
+def test_a_build_folder_that_make_cannot_handle_is_refused(
+    new_lab_root: Path, tmp_path: Path
+) -> None:
+    """White space in its name."""
+    folder = hand_in(tmp_path / "doe", RIGHT)
+    done = labkit(new_lab_root, "grade", LAB, folder, LABKIT_BUILD=str(tmp_path / "two words"))
+    assert done.returncode == 3
+    assert "white space" in done.stderr
+
+
+def test_a_header_of_the_lab_is_found_by_quotes_only(new_lab_root: Path, tmp_path: Path) -> None:
+    """As in a student's folder; so it may be named like one of the system's."""
+    folder = hand_in(tmp_path / "angle", RIGHT.replace('"twice.h"', "<twice.h>"))
+    labkit(new_lab_root, "grade", LAB, folder)
+    assert not result_of(new_lab_root, "angle")["build"]["ok"]
 
 
 def test_what_does_not_compile_is_graded(new_lab_root: Path, tmp_path: Path) -> None:
@@ -118,7 +149,7 @@ def test_a_missing_tool_is_a_grader_error(new_lab_root: Path, tmp_path: Path, to
     """It never costs a student points; the message names the tool."""
     tools = tmp_path / "bin"
     tools.mkdir()
-    for name in {"sh", "make", "bwrap", "setpriv", "prlimit", "gcc", "valgrind"} - {tool}:
+    for name in {"sh", "make", "bwrap", "setpriv", "prlimit", "choom", "gcc", "valgrind"} - {tool}:
         found = shutil.which(name)
         assert found is not None
         (tools / name).symlink_to(found)
@@ -137,7 +168,7 @@ def test_without_bubblewrap_the_wanted_box_is_refused(new_lab_root: Path, tmp_pa
     """Fails closed: a weaker box is never taken in its place."""
     tools = tmp_path / "bin"
     tools.mkdir()
-    for name in ("sh", "make", "setpriv", "prlimit", "gcc", "valgrind"):
+    for name in ("sh", "make", "setpriv", "prlimit", "choom", "gcc", "valgrind"):
         (tools / name).symlink_to(str(shutil.which(name)))
     folder = hand_in(tmp_path / "doe", RIGHT)
     done = labkit(new_lab_root, "grade", LAB, folder, "--box", "bwrap", PATH=str(tools))

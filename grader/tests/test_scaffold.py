@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,11 @@ def test_a_lab_that_is_there_stays_as_it_is(empty_root: Path) -> None:
     with pytest.raises(UsageError, match="there already"):
         new_lab(empty_root, "08-mail-box")
     assert (lab.soldir / "mail_box.c").read_text() == before
+    shutil.rmtree(lab.soldir)
+    shutil.rmtree(lab.labdir)
+    with pytest.raises(UsageError, match="handouts/08-mail-box"):
+        new_lab(empty_root, "08-mail-box")
+    assert not lab.labdir.exists()
 
 
 def commands(text: str) -> list[str]:

@@ -145,6 +145,16 @@ def test_a_test_that_is_not_compiled(root: Path) -> None:
     )
 
 
+def test_a_makefile_that_hands_in_other_files(root: Path) -> None:
+    """Students would pack what is not graded, and leave out what is."""
+    assert outcome(root, "makefile/names_the_files").verdict == "ok"
+    edit(root / "labs" / LAB / "Makefile", "SUBMISSION := twice.c", "SUBMISSION := thrice.c")
+    assert wrong(root, "makefile/names_the_files").splitlines() == [
+        f"twice.c is in lab.toml, but not in labs/{LAB}/Makefile",
+        f"thrice.c is in labs/{LAB}/Makefile, but not in lab.toml",
+    ]
+
+
 def test_a_skeleton_that_is_too_good(root: Path) -> None:
     """The solution was handed out."""
     (root / "labs" / LAB / "twice.c").write_text(RIGHT)
@@ -193,6 +203,8 @@ def test_an_accepted_solution_that_is_not_accepted(root: Path) -> None:
     assert outcome(root, "accepted/adds").verdict == "ok"
     edit(folder / "twice.c", "number + number", "number + 20")
     assert "twice_doubles" in wrong(root, "accepted/adds")
+    (folder / "twice.c").unlink()
+    assert "twice.c" in wrong(root, "accepted/adds")
 
 
 def test_an_accepted_solution_of_some_groups(root: Path) -> None:
