@@ -77,22 +77,27 @@ class Watch:
             self.poll.register(fd, select.POLLIN)
 
     def wait(self, pid: int, *, seconds: float) -> Ended:
-        """Until the child `pid` has ended (it is not reaped), or the time is over."""
+        """Until the child `pid` has ended (it is not reaped), or the time is over.
+
+        Looks once also when there is no time at all.
+        """
         deadline = time.monotonic() + seconds
         pidfd = os.pidfd_open(pid)
         self.poll.register(pidfd, select.POLLIN)
         for stop in self.stops:
             self.poll.register(stop.fd, select.POLLIN)
         try:
-            while (left := deadline - time.monotonic()) > 0:
-                ready = {fd for fd, _ in self.poll.poll(left * 1000)}
+            while True:
+                left = deadline - time.monotonic()
+                ready = {fd for fd, _ in self.poll.poll(max(0.0, left) * 1000)}
                 for fd in ready & self.pipes.keys():
                     self._read(fd)
                 if pidfd in ready:
                     return Ended.DONE
                 if any(stop.is_set for stop in self.stops):
                     return Ended.STOPPED
-            return Ended.DEADLINE
+                if left <= 0:
+                    return Ended.DEADLINE
         finally:
             self.poll.unregister(pidfd)
             os.close(pidfd)
