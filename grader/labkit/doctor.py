@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from labkit import probe
-from labkit.uids import lease
+from labkit.uids import POOL, lease
 
 TOOLS: Final = {
     "gcc": "gcc",
@@ -20,6 +20,7 @@ TOOLS: Final = {
     "bwrap": "bubblewrap",
     "setpriv": "util-linux",
     "prlimit": "util-linux",
+    "choom": "util-linux",
     "ipcrm": "util-linux",
     "find": "findutils",
     "unifdef": "unifdef",
@@ -111,7 +112,7 @@ def _objects() -> Iterator[Check]:
     mqueue = Path("/proc/sys/fs/mqueue/msg_max").exists()
     says = "the kernel has them" if mqueue else "the kernel has none"
     yield Check("POSIX message queues", mqueue, says, "a kernel with CONFIG_POSIX_MQUEUE")
-    mounted = Path("/dev/mqueue").is_dir()
+    mounted = os.path.ismount("/dev/mqueue")
     says = "mounted" if mounted else "not mounted (boxes of kind bwrap mount their own)"
     mend = "mount -t mqueue none /dev/mqueue"
     yield Check("/dev/mqueue", mounted, says, mend, needed=False)
@@ -125,4 +126,4 @@ def _limits() -> Iterator[Check]:
     if os.geteuid() == 0:
         held = lease()
         held.release()
-        yield Check("uids for boxes", ok=True, says="61000 to 61999")
+        yield Check("uids for boxes", ok=True, says=f"{POOL[0]} to {POOL[-1]}")

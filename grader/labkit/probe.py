@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -53,8 +52,8 @@ def choose(wanted: str, lab: Lab, kit: Kit) -> BoxKind:
 
 def problem_of(name: Kind) -> str:
     """Why this machine cannot make boxes of a kind; "" when it can."""
-    tools = {"bwrap": ["bwrap", "prlimit"], "uid": ["setpriv", "prlimit"], "none": ["prlimit"]}
-    for tool in tools[name]:
+    own: dict[Kind, str] = {"bwrap": "bwrap", "uid": "setpriv"}
+    for tool in filter(None, ("choom", "prlimit", own.get(name))):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
     if name == "uid" and os.geteuid() != 0:
@@ -150,8 +149,3 @@ def _text(path: str) -> str:
         return Path(path).read_text(encoding="ascii").strip()
     except OSError:
         return "-"
-
-
-def kinds_at_hand() -> Sequence[tuple[Kind, str]]:
-    """Every kind with why it cannot be had, for the doctor."""
-    return [(name, problem_of(name)) for name in KINDS]
