@@ -20,7 +20,7 @@ from labkit.errors import LabkitError
 from labkit.grade import bench
 from labkit.kit import Kit, build_kit, make
 from labkit.manifest import Lab, load_lab
-from labkit.run import run_test
+from labkit.run import VALGRIND_FACTOR, run_test
 from labkit.skeleton import write_reference
 
 ROOT: Final = Path(__file__).parents[2]
@@ -152,8 +152,9 @@ def _grade(places: Places) -> None:
 def _bare_valgrind(places: Places) -> None:
     if places.lab.memcheck:
         log = places.build / "valgrind.log"
+        tests = places.lab.memcheck.tests
         valgrind = f"valgrind -q --leak-check=full --log-file={log}"
-        _run(*_graded(places), "--patience", "20", "--wrap", valgrind, *places.lab.memcheck.tests)
+        _run(*_graded(places), "--patience", str(VALGRIND_FACTOR), "--wrap", valgrind, *tests)
 
 
 def _submission(places: Places, to: Path) -> None:
@@ -168,7 +169,7 @@ def _submission(places: Places, to: Path) -> None:
 def _gcc(places: Places, to: Path, flags: tuple[str, ...], names: tuple[str, ...]) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     sources = [places.submission / name for name in names]
-    _run("gcc", *flags, f"-I{places.lab.labdir}", "-o", to, *sources)
+    _run("gcc", *flags, "-iquote", places.lab.labdir, "-o", to, *sources)
 
 
 def _graded(places: Places) -> tuple[str | Path, ...]:

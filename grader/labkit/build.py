@@ -98,7 +98,7 @@ def _compile(target: Target, room: Workroom, *, box: BoxKind, stop: Stop) -> str
     fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755)
     try:
         job = Job(
-            argv=("sh", "-c", COMPILE, "sh", *target.flags, f"-I{include}", *sources),
+            argv=("sh", "-c", COMPILE, "sh", *target.flags, "-iquote", include, *sources),
             views=room.compile_views,
             limits=COMPILER_LIMITS,
             cwd=room.src,

@@ -40,8 +40,8 @@ END_MARK: Final = "[  PASSED  ]"
 HANG: Final = re.compile(r" did not return: |this did not come about in time: |SIGXCPU")
 HANGS: Final = "one of the tests that run under Valgrind hangs"
 
-# Valgrind reserves and shadows memory, and is some 30 times slower.
-VALGRIND_FACTOR: Final = 10
+# Valgrind reserves and shadows memory, and is some 20 times slower; lab.mk's memcheck says so too.
+VALGRIND_FACTOR: Final = 20
 VALGRIND_BYTES: Final = 16 << 30
 
 
