@@ -37,13 +37,9 @@ def grade_submission(
     box: str = "auto",
     valgrind: bool = True,
     jobs: int = JOBS,
-    out: Path | None = None,
     seed: int | None = None,
 ) -> Result:
-    """Grades what lies at `source`; writes result.json and feedback.md into `out`.
-
-    Interrupted carries the partial result, which is written too.
-    """
+    """Grades what lies at `source`; Interrupted carries the partial result."""
     started = time.monotonic()
     with bench(lab, source, box=box, seed=SEED if seed is None else seed) as (ready, submission):
         tests: dict[str, TestRun] = {}
@@ -63,8 +59,6 @@ def grade_submission(
             interrupted=interrupted,
         )
         result = _result(ready, submission, runs, seconds=time.monotonic() - started)
-    if out is not None:
-        write_result(result, out)
     if interrupted:
         raise Interrupted(partial=result)
     return result

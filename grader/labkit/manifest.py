@@ -24,6 +24,8 @@ WARNINGS: Final = "warnings"
 MEMCHECK: Final = "memcheck"
 WARNINGS_RULE: Final = "The code compiles without a warning (gcc -Wall -Wextra)."
 MEMCHECK_RULE: Final = "Valgrind finds no invalid access, no undefined value and no leak."
+SECRET_RULE: Final = "A further test of this group."
+EXTRA_TITLE: Final = "Code and memory"  # the heading of warnings and memcheck
 
 MEMORY_BYTES_MIN: Final = 384 << 20  # address space; the arena alone is 256 MiB (wire.h)
 
@@ -136,13 +138,6 @@ class Lab:
             + (self.warnings.points if self.warnings else 0)
             + (self.memcheck.points if self.memcheck else 0)
         )
-
-    def test(self, name: str) -> Test:
-        """The test of that name."""
-        for test in self.tests:
-            if test.name == name:
-                return test
-        raise UsageError(f"lab {self.name} has no test {name!r}")
 
 
 def lab_names(root: Path) -> tuple[str, ...]:

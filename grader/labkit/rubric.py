@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from labkit.errors import ManifestError
-from labkit.manifest import Lab, Test
+from labkit.manifest import EXTRA_TITLE, SECRET_RULE, Lab, Test
 
 BEGIN: Final = "<!-- rubric:begin -->"
 END: Final = "<!-- rubric:end -->"
@@ -19,7 +19,7 @@ def rubric(lab: Lab) -> str:
         rows += [_row(_rule(t), f"{t.points:g}") for t in tests]
     extra = [e for e in (lab.warnings, lab.memcheck) if e]
     if extra:
-        rows.append(_row("**Code and memory**", f"**{sum(e.points for e in extra):g}**"))
+        rows.append(_row(f"**{EXTRA_TITLE}**", f"**{sum(e.points for e in extra):g}**"))
         rows += [_row(e.rule, f"{e.points:g}") for e in extra]
     rows.append(_row("**Together**", f"**{lab.points:g}**"))
     return "\n".join(rows) + "\n"
@@ -27,7 +27,7 @@ def rubric(lab: Lab) -> str:
 
 def _rule(test: Test) -> str:
     if test.detail == "secret":
-        return "A further test of this group"
+        return SECRET_RULE
     return f"{test.rule} (`{test.name}`)" if test.public else test.rule
 
 

@@ -4,10 +4,10 @@ import re
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from labkit.manifest import SECRET_RULE
 from labkit.result import Result, TestResult
 from labkit.writers.plain import plain
 
-SECRET: Final = "a further test of this group"
 NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -32,7 +32,7 @@ def _case(test: TestResult, lab: str) -> ET.Element:
     case = ET.Element("testcase", classname=lab, name=test.name, time=f"{test.seconds:.3f}")
     if test.status != "pass":
         kind = "failure" if test.status == "fail" else "error"
-        rule = SECRET if test.detail == "secret" else test.rule
+        rule = SECRET_RULE if test.detail == "secret" else test.rule
         ET.SubElement(case, kind, message=_clean(rule)).text = _clean(test.message)
     if test.output:
         ET.SubElement(case, "system-out").text = _clean(test.output)

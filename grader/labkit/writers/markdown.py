@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from labkit.manifest import MEMCHECK, WARNINGS
+from labkit.manifest import EXTRA_TITLE, MEMCHECK, SECRET_RULE, WARNINGS
 from labkit.memcheck import Finding
 from labkit.result import Result, TestResult
 from labkit.writers.plain import one_line, plain
 
-SECRET: Final = "A further test of this group."
 MOST_LINES: Final = 60
 
 
@@ -63,7 +62,7 @@ def headline(result: Result) -> str:
 
 
 def _failure(test: TestResult, result: Result) -> Iterator[str]:
-    title = SECRET if test.detail == "secret" else _text(test.rule)
+    title = SECRET_RULE if test.detail == "secret" else _text(test.rule)
     yield f"### {title}"
     yield ""
     if test.detail != "secret":
@@ -100,14 +99,14 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
 def _table(result: Result) -> Iterator[str]:
     yield "| Test | Points | |"
     yield "|---|---:|---|"
-    for group, title in [*result.groups.items(), ("", "Code and memory")]:
+    for group, title in [*result.groups.items(), ("", EXTRA_TITLE)]:
         tests = [t for t in result.tests if t.group == group]
         if tests:
             points = sum(t.points for t in tests)
             most = sum(t.max_points for t in tests)
             yield f"| **{_text(title)}** | **{points:g} / {most:g}** | |"
         for test in tests:
-            rule = SECRET if test.detail == "secret" else _text(test.rule)
+            rule = SECRET_RULE if test.detail == "secret" else _text(test.rule)
             mark = {"pass": "passed", "fail": "**failed**", "error": "grader error"}[test.status]
             yield f"| {rule} | {test.points:g} / {test.max_points:g} | {mark} |"
 

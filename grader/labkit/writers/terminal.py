@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from labkit.manifest import SECRET_RULE
 from labkit.result import Result, TestResult
 from labkit.writers.markdown import headline
 from labkit.writers.plain import one_line, plain
@@ -48,7 +49,7 @@ def _summary(result: Result, folder: Path | None) -> Iterator[str]:
 
 def rule(test: TestResult) -> str:
     """The sentence that a test shows."""
-    return "a further test of this group" if test.detail == "secret" else test.rule
+    return SECRET_RULE if test.detail == "secret" else test.rule
 
 
 def _indented(text: str) -> Iterator[str]:
