@@ -66,7 +66,7 @@ packages:
 	if [ -n "$$missing" ]; then \
 	    echo "installing" $$missing; \
 	    $(SUDO) apt-get update -qq; \
-	    DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qq --no-install-recommends $$missing; \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
 	fi
 
 .venv/ready: pyproject.toml | packages
