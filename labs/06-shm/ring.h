@@ -21,11 +21,14 @@
  *     has the ring locked.  No call ends with ETIMEDOUT before its time.
  *   - To wait is to sleep in the kernel until somebody wakes the process.  A
  *     loop that looks again and again is not waiting, with usleep() in it or
- *     without.  Two exceptions: a ring made with RING_SPIN, and ring_open
- *     while another process is still making the ring.
+ *     without.  That goes for messages, room and a lock that another holds.
+ *     Two exceptions: a ring made with RING_SPIN, and ring_open while another
+ *     process is still making the ring.
  *   - A signal (EINTR) never ends a wait; the wait goes on.
  *   - One struct ring is used by one thread at a time.  A process may open a
- *     ring more than once.
+ *     ring more than once, and each of its threads may use one of its own
+ *     (threads are not tested).  After fork() a struct ring belongs to the
+ *     parent; the child opens the ring anew.
  */
 #ifndef RING_H
 #define RING_H
@@ -39,8 +42,8 @@ struct ring; /* this process's end of a ring; ring_open to ring_close */
 
 enum { RING_POSIX = 1, RING_SYSV = 2 };
 
-/* A name has 1 to RING_NAME_MAX bytes, none of them '/'.  The two back ends
- * have a space of names each. */
+/* A name has 1 to RING_NAME_MAX bytes, none of them '/', and is neither "." nor
+ * "..".  The two back ends have a space of names each. */
 #define RING_NAME_MAX 63
 
 /* A capacity is a multiple of 8 in these bounds. */
@@ -66,7 +69,9 @@ enum { RING_POSIX = 1, RING_SYSV = 2 };
  * RING_POSIX: its memory is the POSIX shared memory object "/NAME".
  * RING_SYSV:  its memory is the System V segment of key ring_key(NAME).
  * Both with mode 0600.  What else a ring needs (semaphores, a lock file) is
- * up to you, carries the ring's name or key in its own, and goes with it.
+ * up to you, carries the ring's name or key in its own if it has one, and goes
+ * with it.  A lock file lies in /dev/shm (shm_open), not in /tmp, where no
+ * test would see that it is left.
  *
  * Without RING_CREATE the ring must exist.  With it the ring is made, empty,
  * if it does not exist, and opened as it is, messages and all, if it does.
@@ -77,9 +82,13 @@ enum { RING_POSIX = 1, RING_SYSV = 2 };
  * Any number of processes may call this at the same time.  Exactly one makes
  * the ring, and nobody gets hold of one that is not finished: who finds a
  * ring that is still being made waits until it is ready (and may give up with
- * ETIMEDOUT after a second: its maker may have died, or it is no ring).
+ * ETIMEDOUT after a second: its maker may have died, or it is no ring).  If
+ * the maker fails, those who wait do not wait for it: with RING_CREATE one of
+ * them makes the ring, without it they give ENOENT, or ETIMEDOUT within about
+ * a second.
  *
- * EINVAL        backend is neither; name is NULL, empty or holds '/';
+ * EINVAL        backend is neither; name is NULL, empty, "." or "..", or
+ *               holds '/';
  *               capacity_bytes is out of bounds or no multiple of 8; an
  *               unknown flag; RING_EXCL without RING_CREATE
  * ENAMETOOLONG  name has more than RING_NAME_MAX bytes
@@ -137,6 +146,12 @@ int ring_destroy(const char *name, int backend);
  *     put before are there, in order.  The message in the dead process's hands
  *     is there whole or not at all: never half, never twice.
  * Not tested: death asleep in ring_put or ring_get, and death in ring_open.
+ *
+ * Nor are these tested, and they hold all the same: that the mode of semaphores
+ * and lock files is no wider than 0600; that a timeout runs on when somebody
+ * sets the clock (CLOCK_MONOTONIC), and does not begin anew with each wake-up;
+ * that a wait for the lock sleeps; what happens to those who wait for a maker
+ * that fails.
  */
 
 /* The System V key of a name: h = 31 * h + byte over its bytes, from 0, in 32

@@ -3,6 +3,11 @@
  * No part of the lab's work.  A test runs it when a ring that should be there
  * is not, to tell a wrong submission from a machine whose limits are too
  * small.  Exit status: 0, or the number of the line below that failed.
+ *
+ *     room posix NAME, room sysv NAME
+ *
+ * looks at a ring's memory: 0 if its mode is 0600, 1 if it is another, 2 if
+ * there is no such memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +17,10 @@
 #include <sys/mman.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "ring.h"
 
 #define ROOM_BYTES (4 << 20)
 
@@ -22,11 +30,33 @@ static int say(int status, const char *what)
     return status;
 }
 
-int main(void)
+static int look_at_mode(int backend, const char *name)
+{
+    char path[RING_NAME_MAX + 2];
+    struct shmid_ds ds;
+    struct stat st;
+    int fd, id;
+
+    if (backend == RING_SYSV) {
+        id = shmget(ring_key(name), 0, 0);
+        if (id < 0 || shmctl(id, IPC_STAT, &ds) < 0)
+            return say(2, name);
+        return (ds.shm_perm.mode & 0777) != 0600;
+    }
+    snprintf(path, sizeof(path), "/%s", name);
+    fd = shm_open(path, O_RDONLY, 0);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return say(2, path);
+    return (st.st_mode & 07777) != 0600;
+}
+
+int main(int argc, char **argv)
 {
     char name[64];
     int fd, id;
 
+    if (argc == 3)
+        return look_at_mode(strcmp(argv[1], "sysv") == 0 ? RING_SYSV : RING_POSIX, argv[2]);
     snprintf(name, sizeof(name), "/room-%d", (int)getpid());
     fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (fd < 0)

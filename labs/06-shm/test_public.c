@@ -22,6 +22,8 @@ static void creator_and_opener_share_one_ring_over(int backend)
     put_text(in_b, "good day");
     puppet_use(a);
     assert_next(in_a, "good day");
+    assert_mode_0600(name, backend);
+    puppet_use(a);
 
     assert_int_equal(ring_close(in_a), 0);
     puppet_use(b);
@@ -53,6 +55,8 @@ TEST(open_refuses_bad_arguments)
     assert_not_opened(ring_open(NULL, RING_POSIX, 4096, RING_CREATE), EINVAL);
     assert_not_opened(ring_open(arena_string(""), RING_POSIX, 4096, RING_CREATE), EINVAL);
     assert_not_opened(ring_open(arena_string("a/b"), RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(arena_string("."), RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(arena_string(".."), RING_POSIX, 4096, RING_CREATE), EINVAL);
     assert_not_opened(ring_open(too_long, RING_POSIX, 4096, RING_CREATE), ENAMETOOLONG);
     assert_not_opened(ring_open(name, 0, 4096, RING_CREATE), EINVAL);
     assert_not_opened(ring_open(name, 3, 4096, RING_CREATE), EINVAL);
@@ -114,6 +118,7 @@ TEST(messages_come_out_whole_and_in_order)
 {
     const char *name = fresh_name();
     struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 4096, RING_CREATE);
+    unsigned char *buf = arena_out("buf", 24), got[24];
 
     put_text(r, "one");
     put_text(r, "");
@@ -129,6 +134,14 @@ TEST(messages_come_out_whole_and_in_order)
     assert_next(r, "");
     assert_next(r, "six");
     assert_empty(r);
+
+    put_text(r, "short");
+    assert_int_equal(ring_get(r, buf, 24, 0), 5);
+    memcpy(got, buf, 24);
+    assert_memory_equal(got, "short", 5);
+    for (int i = 5; i < 24; i++)
+        if (got[i] != 0xA5)
+            fail_msg("ring_get gave a message of 5 bytes, and changed byte %d of buf", i);
 
     ring_close(r);
     ring_destroy(name, RING_POSIX);

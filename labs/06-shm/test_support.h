@@ -52,6 +52,28 @@ static inline void check_room(void)
         testkit_broken("%s", lacks[WEXITSTATUS(status)]);
 }
 
+/* Fails unless the ring's memory is there, with the mode that ring.h says. */
+static inline void assert_mode_0600(const char *name, int backend)
+{
+    const char *path = program_path("room");
+    const char *argv[] = {path, backend == RING_POSIX ? "posix" : "sysv", name, NULL};
+    struct puppet *before = puppet_current();
+    struct puppet *p = puppet_start();
+    int status;
+
+    puppet_exec(p, argv);
+    status = puppet_wait(p);
+    puppet_use(before);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) > 2)
+        testkit_broken("%s ended with status 0x%x", path, (unsigned)status);
+    if (WEXITSTATUS(status) == 2)
+        fail_msg("a ring is open, and there is no %s",
+                 backend == RING_POSIX ? "object of its name" : "segment of its key");
+    if (WEXITSTATUS(status) == 1)
+        fail_msg("the ring's %s has another mode than 0600",
+                 backend == RING_POSIX ? "object" : "segment");
+}
+
 /* Where puppets have no /dev/shm of their own it may be full, and the first
  * touch of new memory kills: looked at once, before the first ring. */
 static inline void check_shared_room(void)

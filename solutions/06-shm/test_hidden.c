@@ -767,6 +767,103 @@ TEST(sysv_a_signal_does_not_end_a_wait)
     a_signal_does_not_end_a_wait_over(RING_SYSV);
 }
 
+/* ---- copies that others meet in the middle ---------------------------------------- */
+
+/* More than memcpy keeps in registers; the copy stops after the first part. */
+enum { LONG_BYTES = 4000, LONG_BEFORE_TRAP = 1000 };
+
+static void assert_long(const unsigned char *buf, ssize_t len, uint64_t seed, const char *what)
+{
+    unsigned char expected[LONG_BYTES];
+
+    fill(expected, LONG_BYTES, seed);
+    if (len != LONG_BYTES || memcmp(buf, expected, LONG_BYTES) != 0)
+        fail_msg("%s did not come out as it was put", what);
+}
+
+static void putters_do_not_mix_over(int backend)
+{
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct ring *in_a = OPENED(a, name, backend, 16384, RING_CREATE);
+    struct ring *in_b = OPENED(b, name, backend, 16384, 0);
+    unsigned char *first = arena_trap("first", LONG_BEFORE_TRAP);
+    unsigned char *second = arena_alloc("second", LONG_BYTES);
+    unsigned char *buf = arena_out("buf", LONG_BYTES);
+    int one;
+
+    fill(first, LONG_BYTES, 1);
+    fill(second, LONG_BYTES, 2);
+    begin(a, ring_put(in_a, first, LONG_BYTES, -1));
+    assert_trapped(a);
+    begin(b, ring_put(in_b, second, LONG_BYTES, 0)); /* there is room */
+    puppet_settle(b);
+    trap_release(a);
+    assert_int_equal(finish(a), 0);
+    if (finish(b) != 0)
+        fail_msg("there is room, another process is in the middle of ring_put, and ring_put "
+                 "with a timeout of 0 failed with %s",
+                 strerrorname_np(errno));
+
+    puppet_use(a);
+    assert_int_equal(ring_get(in_a, buf, LONG_BYTES, 0), LONG_BYTES);
+    one = buf[0] == first[0] ? 1 : 2; /* either may be the older one */
+    assert_long(buf, LONG_BYTES, (uint64_t)one, "one of two messages that were put together");
+    assert_long(buf, ring_get(in_a, buf, LONG_BYTES, 0), (uint64_t)(3 - one),
+                "the other of two messages that were put together");
+    assert_empty(in_a);
+    ring_destroy(name, backend);
+}
+
+TEST(putters_do_not_mix)
+{
+    putters_do_not_mix_over(RING_POSIX);
+}
+
+/* Another waits for the room of the message that is being copied out. */
+static void room_is_free_when_the_message_is_out_over(int backend, unsigned flags)
+{
+    const size_t capacity = 2 * RING_COST(LONG_BYTES) + 8; /* two, and not a third */
+    const char *name = fresh_name();
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+    struct ring *in_a = OPENED(a, name, backend, capacity, flags | RING_CREATE);
+    struct ring *in_b = OPENED(b, name, backend, capacity, flags);
+    unsigned char *buf = arena_trap("buf", LONG_BEFORE_TRAP);
+    unsigned char *message = arena_alloc("message", LONG_BYTES);
+
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        fill(message, LONG_BYTES, seed);
+        assert_int_equal(ring_put(in_b, message, LONG_BYTES, 0), 0);
+    }
+    fill(message, LONG_BYTES, 3);
+    begin(a, ring_get(in_a, buf, LONG_BYTES, -1));
+    assert_trapped(a);
+    begin(b, ring_put(in_b, message, LONG_BYTES, -1));
+    puppet_settle(b);
+    trap_release(a);
+    assert_long(buf, finish(a), 1, "a message whose room another waited for");
+    assert_int_equal(finish(b), 0);
+
+    puppet_use(a);
+    for (uint64_t seed = 2; seed <= 3; seed++)
+        assert_long(buf, ring_get(in_a, buf, LONG_BYTES, 0), seed, "a later message");
+    assert_empty(in_a);
+    ring_destroy(name, backend);
+}
+
+TEST(room_is_free_when_the_message_is_out)
+{
+    room_is_free_when_the_message_is_out_over(RING_POSIX, 0);
+}
+
+TEST(sysv_copies_do_not_mix)
+{
+    putters_do_not_mix_over(RING_SYSV);
+    room_is_free_when_the_message_is_out_over(RING_SYSV, 0);
+}
+
 /* ---- death ------------------------------------------------------------------------ */
 
 #define STILL_HELD "it waits for a process that was killed in the middle of a call"
@@ -1059,6 +1156,7 @@ TEST(spsc_a_stream_comes_out_in_order)
     exchange(RING_POSIX, 128, RING_SPSC, 1);
     exchange(RING_POSIX, 4096, RING_SPSC, 1);
     exchange(RING_POSIX, 128, RING_SPSC | RING_SPIN, 1);
+    room_is_free_when_the_message_is_out_over(RING_POSIX, RING_SPSC);
 }
 
 TEST(spsc_both_sides_sleep_and_are_woken)

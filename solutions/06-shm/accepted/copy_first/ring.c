@@ -206,7 +206,8 @@ static const struct backend *backend_of(int backend)
 
 static int check_name(const char *name)
 {
-    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL)
+    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
+        strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return fail(EINVAL);
     return strlen(name) > RING_NAME_MAX ? fail(ENAMETOOLONG) : 0;
 }
