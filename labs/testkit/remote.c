@@ -391,8 +391,6 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args)
 {
     struct frame question = {.kind = FRAME_CALL};
     struct puppet *p;
-    uint64_t value;
-    int error;
 
     if (nargs > FRAME_WORDS || strlen(function) >= sizeof question.text)
         testkit_broken("%s: a call has at most %d arguments", function, FRAME_WORDS);
@@ -412,11 +410,7 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args)
         note_call("%s began", p->doing);
         return 0;
     }
-    value = puppet_await(p);
-    error = errno;
-    note_answer(p, value, error);
-    errno = error;
-    return value;
+    return finish_word(p);
 }
 
 void puppet_begin(struct puppet *p)
