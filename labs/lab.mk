@@ -164,7 +164,7 @@ $(BUILD)/gdb.commands: $(BUILD)/stubs.o
 	  echo 'run'; } > $@
 
 define program_rule
-$(BUILD)/programs/$(1): $($(1)_SRC) $(HEADERS)
+$(BUILD)/programs/$(1): $($(1)_SRC) $(HEADERS) $(LABS)/lab.mk
 	@mkdir -p $$(@D)
 	$(CC) $(STUDENT_FLAGS) -o $$@ $($(1)_SRC)
 endef

@@ -26,7 +26,7 @@
 #include "session.h"
 #include "stub.h"
 
-enum { LOOK_MS = 50, CALL_CPU_SECONDS = 5, AT_MOST_SECONDS = 120, ASLEEP_SECONDS = 10 };
+enum { LOOK_MS = 50, CALL_CPU_SECONDS = 5, AT_MOST_SECONDS = 120, END_SECONDS = 10 };
 
 uint64_t nonce_new(void)
 {
@@ -353,7 +353,7 @@ void puppet_end(struct puppet *p)
     if (p->pidfd < 0)
         return;
     if (p->busy || channel_send(p->socket, &question, -1) < 0 ||
-        !readable(p->pidfd, limit(ASLEEP_SECONDS) * 1000))
+        !readable(p->pidfd, limit(END_SECONDS) * 1000))
         kill_and_bury(p);
     else
         bury(p);

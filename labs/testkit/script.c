@@ -135,11 +135,6 @@ void script_run(struct script *s)
     script_finish(p, s);
 }
 
-size_t script_length(const struct script *s)
-{
-    return s->length;
-}
-
 uint64_t script_result(const struct script *s, size_t index)
 {
     return s->results[index].value;

@@ -172,7 +172,6 @@ void script_run(struct script *);   /* on the current puppet; may be refilled af
 /* As begin() and finish(): scripts that run in several puppets at once. */
 void script_start(struct puppet *, struct script *);
 void script_finish(struct puppet *, struct script *);
-size_t script_length(const struct script *);
 uint64_t script_result(const struct script *, size_t index);
 int script_errno(const struct script *, size_t index);
 void script_clear(struct script *);
