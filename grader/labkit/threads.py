@@ -32,15 +32,16 @@ def in_threads(threads: int, tasks: Sequence[Callable[[], T]], *, stop: Stop) ->
                 problems[index] = problem
 
     workers = [threading.Thread(target=work) for _ in range(min(threads, len(tasks)))]
-    for worker in workers:
-        worker.start()
     try:
+        for worker in workers:
+            worker.start()
         for worker in workers:
             worker.join()
     except KeyboardInterrupt:
         stop.set()
         for worker in workers:
-            worker.join()
+            if worker.ident is not None:  # it was started
+                worker.join()
         raise
     if problems:
         raise problems[min(problems)]
