@@ -1,20 +1,29 @@
 """A few functions at a time, results in order; concurrent.futures costs 8 ms to import."""
 
+import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, TypeVar
 
 from labkit.watch import Stop
 
 T = TypeVar("T")
+
+LOOK_SECONDS: Final = 0.1
+"""How often the main thread looks for a signal while it waits for the others.
+
+Python runs a handler when the main thread runs next: one that is asleep in join() stays
+asleep when the kernel gave the signal to another thread, or just before it fell asleep.
+"""
 
 
 def in_threads(threads: int, tasks: Sequence[Callable[[], T]], *, stop: Stop) -> list[T]:
     """Runs the tasks in order of the list, at most so many at once.
 
     The first exception (in order of the tasks) is raised once all have ended.
-    Ctrl-C sets `stop`, which ends what runs, and is raised when it has ended.
+    Ctrl-C sets `stop`, which ends what runs, and is seen by the caller when it has ended.
     """
     waiting = deque(enumerate(tasks))
     results: dict[int, T] = {}
@@ -32,17 +41,37 @@ def in_threads(threads: int, tasks: Sequence[Callable[[], T]], *, stop: Stop) ->
                 problems[index] = problem
 
     workers = [threading.Thread(target=work) for _ in range(min(threads, len(tasks)))]
-    try:
+    with _interrupts_set(stop):
         for worker in workers:
             worker.start()
         for worker in workers:
-            worker.join()
-    except KeyboardInterrupt:
-        stop.set()
-        for worker in workers:
-            if worker.ident is not None:  # it was started
-                worker.join()
-        raise
+            while worker.is_alive():
+                worker.join(LOOK_SECONDS)
     if problems:
         raise problems[min(problems)]
     return [results[i] for i in range(len(tasks))]
+
+
+@contextmanager
+def _interrupts_set(stop: Stop) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set `stop` in the block; what they did before, they do at its end.
+
+    An exception there could come between a thread's start and the note that it was started.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    came: list[int] = []
+
+    def note(number: int, frame: object) -> None:  # noqa: ARG001  (the interface)
+        came.append(number)
+        stop.set()
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])

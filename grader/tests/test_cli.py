@@ -218,6 +218,7 @@ def test_an_interrupted_run_keeps_and_marks_what_it_found(
     assert process.returncode == 130
     assert "interrupted" in output
     assert "GRADER ERROR" not in output
+    assert "not run: " in output, output
     result = result_of(new_lab_root, "hangs")
     assert (result["status"], result["score"]) == ("incomplete", None)
     assert not _processes_with(str(folder))
