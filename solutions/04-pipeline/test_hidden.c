@@ -753,8 +753,43 @@ TEST(buffered_output_comes_out_once)
     free(text);
 }
 
+/* Lets the caller go on when it stands behind its wait. */
+static bool has_returned(struct puppet *p)
+{
+    enum puppet_state state = puppet_settle(p);
+
+    if (state == PUPPET_HELD)
+        fault_release(p);
+    return state == PUPPET_RETURNED || state == PUPPET_DEAD;
+}
+
+/* The stage ends while the caller waits for it, or right after the caller has
+ * looked and before it does what it does next. */
+static void stage_ends_during_the_first_wait(void)
+{
+    int in = input_file("");
+    int out = output_file();
+    struct puppet *p = puppet_between(in, out);
+    struct control control = control_open(p);
+    struct told stage;
+    struct line line = LINE(PROBE("announce", "0", "gate", "2", "exit", "3"));
+
+    fault_hold(p, FAULT_WAIT, 1);
+    begin(p, run_line(line, IN, OUT));
+    control_await(control, p, &stage, 1);
+    puppet_settle(p);
+    control_let_pass(control);
+    WAIT_UNTIL(activity_of(stage.pid).state == 'Z');
+    WAIT_UNTIL(has_returned(p));
+    assert_succeeds(finish(p));
+    assert_stage_exited(line, 0, 3);
+}
+
 TEST(order_of_events_does_not_matter)
 {
+    for (int round = 0; round < 4; round++)
+        stage_ends_during_the_first_wait();
+
     int in = input_file("steady\n");
     int out = output_file();
 
