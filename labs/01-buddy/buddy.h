@@ -52,12 +52,12 @@ size_t buddy_sizeof(size_t len_bytes, size_t min_block_bytes);
 
 /* Makes an allocator of the region at base, all of it free.
  *
- * meta has the size that buddy_sizeof() gives for the same arguments, is
- * aligned for any type, and may hold anything.  base is aligned to
- * min_block_bytes and perhaps to no more.  Both belong to the caller, who
- * leaves meta alone, and of the region everything but the blocks in use, for
- * as long as the allocator is needed.  There is nothing to give back at its
- * end.
+ * meta has the size that buddy_sizeof() gives for the same arguments and is
+ * aligned for any type.  base is aligned to min_block_bytes and perhaps to no
+ * more.  Both may hold anything, what an allocator before left there too.
+ * Both belong to the caller, who leaves meta alone, and of the region
+ * everything but the blocks in use, for as long as the allocator is needed.
+ * There is nothing to give back at its end.
  *
  * len_bytes is rounded down to a multiple of min_block_bytes.  The blocks at
  * first are the largest that fit, from offset 0 on: 7 * min_block_bytes are
@@ -74,8 +74,9 @@ struct buddy *buddy_init(void *meta, void *base, size_t len_bytes, size_t min_bl
  * when there are several).  That one is halved until it has the right size;
  * which half is kept at each step is up to you.
  *
- * The block belongs to the caller until buddy_free().  Until then the
- * allocator neither reads nor writes it.  What it holds at first is undefined.
+ * The block, up to its rounded size, belongs to the caller until buddy_free().
+ * Until then the allocator neither reads nor writes it.  What it holds at first
+ * is undefined.
  *
  * Returns NULL with EINVAL when size_bytes is 0, with ENOMEM when there is no
  * free block that is large enough. */

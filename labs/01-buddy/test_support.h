@@ -170,8 +170,6 @@ static inline const char *map_fault(const struct region *r, const struct block_m
             return "a block is larger than the region";
         if (block->offset_bytes % block->size_bytes != 0)
             return "an offset is not a multiple of the block's size";
-        if (block->used != 0 && block->used != 1)
-            return "used is neither 0 nor 1";
         end_bytes += block->size_bytes;
     }
     return end_bytes == r->nunits * r->unit_bytes ? NULL : "the blocks do not fill the region";
@@ -193,6 +191,7 @@ static inline const char *map_picture(const struct region *r, const struct block
     return text;
 }
 
+/* Whatever is not 0 counts as used: that it must be 1 is judged once, by a test of its own. */
 static inline struct block_map map_read(const struct region *r)
 {
     size_t room = map_room(r->nunits);
@@ -207,6 +206,8 @@ static inline struct block_map map_read(const struct region *r)
         fail_call("buddy_blocks() gave %zu: so few calls cannot have made so many blocks",
                   map.nblocks);
     memcpy(map.blocks, r->out, map.nblocks * sizeof *r->out);
+    for (size_t i = 0; i < map.nblocks; i++)
+        map.blocks[i].used = map.blocks[i].used != 0;
     if (map_fault(r, &map) != NULL)
         fail_call("the block map %s (in units of %zu bytes): %s", map_picture(r, &map),
                   r->unit_bytes, map_fault(r, &map));
