@@ -126,6 +126,7 @@ class Outcome:
     ended: Ended
     status: int  # as subprocess gives it: negative for a signal
     output: str
+    cut: bool  # there was more output than was kept
 
 
 def run_job(kind: BoxKind, job: Job, *, seconds: float, stop: Stop | None = None) -> Outcome:
@@ -137,7 +138,12 @@ def run_job(kind: BoxKind, job: Job, *, seconds: float, stop: Stop | None = None
         ended = watch.wait(box.pid, seconds=seconds)
     finally:
         end_box(box, watch)
-    return Outcome(ended=ended, status=box.process.returncode, output=sink.text())
+    return Outcome(
+        ended=ended,
+        status=box.process.returncode,
+        output=sink.text(),
+        cut=sink.dropped_bytes > 0,
+    )
 
 
 def end_box(box: Box, watch: Watch, *, patience_s: float = 0.0) -> None:
@@ -248,7 +254,7 @@ class Uid:
 
     def kill(self, box: Box) -> None:
         """Kills every process of the box's uid."""
-        _as_uid(_uid(box), ["sh", "-c", "kill -9 -1"])
+        uids.kill_all(_uid(box))
         _kill(box.pid)
 
     def sweep(self, box: Box) -> None:

@@ -7,6 +7,7 @@ locked file: it ends with its holder, however that one dies.
 
 import fcntl
 import os
+import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Final
 from labkit.errors import GraderError
 
 POOL: Final = range(61000, 62000)
+KILLERS: Final = range(62000, 63000)  # of each in the pool its own: see kill_all()
 LOCK_FOLDERS: Final = (Path("/run/labkit"), Path("/tmp/.labkit-uids"))
 
 
@@ -44,6 +46,29 @@ def lease() -> Lease:
             return Lease(uid=uid, fd=fd)
         os.close(fd)
     raise GraderError(f"all {len(POOL)} uids for boxes are in use (locks in {folder})")
+
+
+def kill_all(uid: int) -> None:
+    """Kills every process of a uid of the pool, at one stroke.
+
+    What runs there may try to kill its killer first.  It may signal who has its uid as real or
+    saved one; the killer has it as effective one only, which is what gives it the right to kill.
+    """
+    killer = KILLERS[POOL.index(uid)]
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setresgid(killer, killer, killer)
+            os.setresuid(killer, uid, killer)
+            with suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)
+            status = 0
+        finally:
+            os._exit(status)
+    if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+        raise GraderError(f"cannot become uid {killer} to end the processes of uid {uid}")
 
 
 def _lock_folder() -> Path:

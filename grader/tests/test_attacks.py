@@ -14,12 +14,14 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
 
+from labkit.box import Kind
 from labkit.grade import grade_submission
 from labkit.manifest import Lab, load_lab
+from labkit.probe import problem_of
 from labkit.quoting import printable
 from labkit.result import Result
 from labkit.skeleton import plain, write_reference
@@ -38,19 +40,20 @@ WAIT_SECONDS: Final = 20
 
 @dataclass(frozen=True)
 class Attack:
-    """A hostile submission; `holds` names functions of HOLDS."""
+    """A hostile submission; `holds` names functions of HOLDS, `box` a kind of it."""
 
     tries: str
     verdict: Mapping[str, Any]
     holds: tuple[str, ...]
     valgrind: bool
+    box: Kind | Literal["auto"]
     folder: Path
 
 
 def load_attack(name: str) -> Attack:
     """Reads attack.toml; an unknown key is a mistake."""
     table = tomllib.loads((ATTACKS / name / "attack.toml").read_text(encoding="utf-8"))
-    assert set(table) <= {"tries", "verdict", "holds", "valgrind"}
+    assert set(table) <= {"tries", "verdict", "holds", "valgrind", "box"}
     assert table["verdict"]
     assert set(table["verdict"]) <= {"passes", "fails", "score", "compiles"}
     return Attack(
@@ -58,6 +61,7 @@ def load_attack(name: str) -> Attack:
         verdict=table["verdict"],
         holds=tuple(table.get("holds", ())),
         valgrind=table.get("valgrind", False),
+        box=table.get("box", "auto"),
         folder=ATTACKS / name,
     )
 
@@ -93,7 +97,9 @@ def test_the_attack_gets_its_verdict_and_does_no_harm(
 ) -> None:
     """The verdict of attack.toml, nothing left on the machine, and the reference as before."""
     attack = load_attack(name)
-    result = grade_submission(target, attack.folder, valgrind=attack.valgrind)
+    if attack.box != "auto" and (problem := problem_of(attack.box)):
+        pytest.skip(problem)
+    result = grade_submission(target, attack.folder, box=attack.box, valgrind=attack.valgrind)
     check_verdict(attack, result)
     for hold in attack.holds:
         HOLDS[hold](result)
@@ -117,7 +123,7 @@ def test_a_verdict_that_is_missed_is_noticed(target: Lab, reference: Path) -> No
         {"score": 5},
         {"compiles": False},
     ):
-        attack = Attack("nothing", verdict, (), valgrind=False, folder=reference)
+        attack = Attack("nothing", verdict, (), valgrind=False, box="auto", folder=reference)
         with pytest.raises(AssertionError):
             check_verdict(attack, result)
 

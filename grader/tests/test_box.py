@@ -123,6 +123,15 @@ def test_root_is_given_up(protecting: BoxKind) -> None:
     assert privileges.split()[1] == "1"
 
 
+def test_who_kills_whatever_comes_is_killed() -> None:
+    """Of several that kill all others of their uid, for ever, none is left, nor of their files."""
+    marker = Path("/tmp", f"labkit-killer-{os.getpid()}")
+    script = f": > {marker}; setsid sh -c 'while :; do kill -9 -1; done' & exec sleep 5"
+    for _ in range(5):
+        assert shell(at_hand("uid"), script).ended is Ended.DONE
+        assert not marker.exists()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a pool of uids")
 def test_no_two_boxes_share_a_uid() -> None:
     """Not even two of one grader."""
