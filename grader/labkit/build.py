@@ -31,8 +31,12 @@ COMPILE: Final = (
     'echo ready >&2; out=$TMPDIR/out; gcc "$@" -o "$out" >&2 || exit 1; exec cat "$out" || exit 99'
 )
 NOT_DELIVERED: Final = 99
-QUOTED: Final = r"(?! +\d* *\|)"  # no line of code that the compiler shows
-WARNING: Final = re.compile(rf"^{QUOTED}(?:\./)?(.+?):(\d+):(?:\d+:)? warning: (.*)$", re.MULTILINE)
+# Numbers have an end, or a file's name could hold one that int() refuses.
+WARNING: Final = re.compile(
+    r"^(?:(?:\./)?(.*?):(\d{1,10}):(?:\d{1,10}:)?|cc1:) warning: (.*)$", re.MULTILINE
+)
+QUOTED: Final = re.compile(r" *(?:\d+ *)?\|")  # how a line of code begins that the compiler shows
+TOO_MUCH: Final = "gcc:0: warning: the compiler said so much that not all of it was read\n"
 
 
 @dataclass(frozen=True, order=True)
@@ -120,13 +124,17 @@ def _compile(target: Target, room: Workroom, *, box: BoxKind, stop: Stop) -> str
     if outcome.status:
         return output or "the compiler was stopped: it used too much time or memory\n"
     unfinished.rename(target.name)
-    return output
+    return output + (TOO_MUCH if outcome.cut else "")
 
 
 def find_warnings(output: str) -> tuple[Diagnostic, ...]:
-    """The warnings, each once; in whatever file, for a #line can give any name."""
-    return tuple(
-        dict.fromkeys(
-            Diagnostic(file=m[1], line=int(m[2]), message=m[3]) for m in WARNING.finditer(output)
-        )
+    """The warnings, each once; in whatever file, for a #line can give any name.
+
+    Such a name can also make a warning look like a line of code that is shown, and code can
+    look like a warning: what looks like code counts when there is nothing else.
+    """
+    found = dict.fromkeys(
+        Diagnostic(file=m[1] or "gcc", line=int(m[2] or 0), message=m[3])
+        for m in WARNING.finditer(output)
     )
+    return tuple(d for d in found if not QUOTED.match(d.file)) or tuple(found)
