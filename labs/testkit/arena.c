@@ -46,7 +46,7 @@ static void mark(enum mark_kind kind, size_t at, size_t bytes)
     unsigned n = session.test.nmarks++; /* the count there is not to be trusted */
 
     if (n >= MAX_MARKS)
-        testkit_broken("more than %d pieces of arena in one test", MAX_MARKS);
+        test_ran_out("there were more than %d pieces of arena", MAX_MARKS);
     CONTROL->marks[n] = (struct mark){.kind = kind, .at = at, .bytes = bytes};
     atomic_store(&CONTROL->nmarks, n + 1);
 }
@@ -59,7 +59,7 @@ static char *take(const char *name, size_t front, size_t bytes, size_t back)
 
     if (bytes > ARENA_BYTES || at + bytes + back > ARENA_BYTES ||
         session.test.nblocks == MAX_BLOCKS)
-        testkit_broken("the arena is full: %zu bytes for %s", bytes, name);
+        test_ran_out("the arena was full: %zu bytes for %s", bytes, name);
     *block = (struct block){.name = name, .at = at, .bytes = bytes, .front = front, .back = back};
     session.test.nblocks++;
     session.test.arena_used = at + bytes + back;

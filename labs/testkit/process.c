@@ -99,13 +99,15 @@ size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
         if (!isdigit((unsigned char)entry->d_name[0]))
             continue;
         info->fd = atoi(entry->d_name);
-        if (info->fd >= OWN_FDS || (pid == getpid() && info->fd == dirfd(dir)))
+        if (pid == getpid() && info->fd == dirfd(dir))
             continue;
         length = readlinkat(dirfd(dir), entry->d_name, info->target, sizeof info->target - 1);
         if (length < 0)
             continue;
         info->target[length] = '\0';
         info->cloexec = is_cloexec(pid, info->fd);
+        if (info->fd == OWN_FDS && info->cloexec)
+            continue; /* the puppet's socket; what else lies up there was hidden there */
         n++;
     }
     if (dir)
@@ -117,10 +119,13 @@ size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
 
 /* The name in /proc/PID/stat stands in parentheses and may hold any byte,
  * parentheses too; the fields after it begin at the last ')'. */
+#define THREADS_OF_STAT                                                        \
+    " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d"
 static bool read_stat(pid_t pid, struct process_info *info, pid_t *parent)
 {
     char path[32], text[512];
     char *open_mark, *close_mark;
+    int threads;
 
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     if (!read_file(path, text, sizeof text))
@@ -129,6 +134,9 @@ static bool read_stat(pid_t pid, struct process_info *info, pid_t *parent)
     close_mark = strrchr(text, ')');
     if (!open_mark || !close_mark || sscanf(close_mark + 1, " %c %d", &info->state, parent) != 2)
         return false;
+    /* Its first thread has ended, and others go on: that is no zombie. */
+    if (info->state == 'Z' && sscanf(close_mark + 1, THREADS_OF_STAT, &threads) == 1 && threads > 1)
+        info->state = 'S';
     *close_mark = '\0';
     info->pid = pid;
     snprintf(info->name, sizeof info->name, "%.31s", open_mark + 1);

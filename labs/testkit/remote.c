@@ -41,6 +41,19 @@ uint64_t nonce_new(void)
     return nonces[used++];
 }
 
+void test_ran_out(const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (!session.calls_begun)
+        testkit_broken("%s", text);
+    test_fail("the submission kept the test going until %s", text);
+}
+
 /* ---- what a failure shows ------------------------------------------------ */
 
 void note_call(const char *format, ...)
@@ -308,7 +321,7 @@ struct puppet *puppet_start(void)
     struct frame answer;
 
     if (session.test.npuppets == MAX_PUPPETS)
-        testkit_broken("more than %d puppets in one test", MAX_PUPPETS);
+        test_ran_out("there were more than %d puppets", MAX_PUPPETS);
     *p = (struct puppet){.pidfd = -1, .socket = -1};
     if (!stage_ask(&question, session.test.arena_fd, &answer, &p->socket))
         puppet_did_not_start(strerror(answer.error));

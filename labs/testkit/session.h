@@ -111,6 +111,9 @@ void arena_check(void); /* fails the test when a red zone was written to */
 void arena_describe(uint64_t word, char *text, size_t size);
 
 /* remote.c */
+/* The test took more of something than there is.  Once student code has run it
+ * may have kept the test going, so that fails it; before, the grader is broken. */
+__attribute__((noreturn, format(printf, 1, 2))) void test_ran_out(const char *format, ...);
 void puppets_end(void);
 void puppets_kill(void);
 bool puppet_is_dead(const struct puppet *);

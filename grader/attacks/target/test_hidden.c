@@ -29,6 +29,15 @@ TEST(fill_counts_up)
     memcpy(copy, out, LEN_BYTES);
     for (int i = 0; i < LEN_BYTES; i++)
         assert_int_equal(copy[i], (uint8_t)(100 + i));
+
+    /* A sweep, as labs make them: until the planned failure did not happen. */
+    for (unsigned n = 1;; n++) {
+        fault_clear(puppet_current());
+        fault_fail(puppet_current(), FAULT_MMAP, n, ENOMEM);
+        assert_int_equal(target_fill(arena_out("again", 1), 1, n), 1);
+        if (!fault_fired(puppet_current()))
+            break;
+    }
 }
 
 TEST(two_processes_agree)
@@ -53,9 +62,14 @@ TEST(two_processes_agree)
 TEST(nothing_is_left_behind)
 {
     uint8_t *data = arena_alloc("data", 2);
+    struct fd_info fds[500];
+    size_t nfds;
 
     memcpy(data, (uint8_t[]){7, 8}, 2);
     assert_int_equal(target_sum(data, 2), 15);
+    nfds = process_fds(puppet_pid(puppet_current()), fds, 500);
+    assert_int_equal(target_sum(data, 2), 15);
+    assert_fds_are(puppet_pid(puppet_current()), fds, nfds);
     assert_no_children(puppet_current());
     puppet_end(puppet_current());
     assert_nothing_left();
