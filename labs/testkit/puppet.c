@@ -1,6 +1,6 @@
 /* puppet.c - the process that runs student code, and the stage it comes from.
  *
- *     puppet --stage FD --submission PATH [--log-fd N]
+ *     puppet --stage FD --submission PATH [--log-fd N] [--debug]
  *
  * Theory of operation.  The executable starts as the stage: the first process
  * of a box, which never loads student code.  At the other end of FD sits the
@@ -556,7 +556,7 @@ static void close_strangers(void)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: puppet --stage FD --submission PATH [--log-fd N]\n");
+    fprintf(stderr, "usage: puppet --stage FD --submission PATH [--log-fd N] [--debug]\n");
     return 2;
 }
 
@@ -565,8 +565,10 @@ int main(int argc, char **argv)
     static const struct option options[] = {{"stage", required_argument, NULL, 's'},
                                             {"submission", required_argument, NULL, 'p'},
                                             {"log-fd", required_argument, NULL, 'l'},
+                                            {"debug", no_argument, NULL, 'd'},
                                             {0}};
     int given_fd = -1;
+    bool debug = false; /* who runs this may look into it */
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -580,6 +582,9 @@ int main(int argc, char **argv)
         case 'l':
             log_fd = atoi(optarg);
             break;
+        case 'd':
+            debug = true;
+            break;
         default:
             return usage();
         }
@@ -587,7 +592,8 @@ int main(int argc, char **argv)
         return usage();
 
     self = getpid();
-    prctl(PR_SET_DUMPABLE, 0); /* puppets share this uid, and must not look in here */
+    if (!debug)
+        prctl(PR_SET_DUMPABLE, 0); /* puppets share this uid, and must not look in here */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     stage_fd = fcntl(given_fd, F_DUPFD_CLOEXEC, OWN_FDS);
     if (stage_fd < 0) {

@@ -36,6 +36,8 @@ static void run_stage(int fd)
     argv[n++] = number;
     argv[n++] = "--submission";
     argv[n++] = (char *)session.submission_path;
+    if (session.wrap)
+        argv[n++] = "--debug";
     argv[n] = NULL;
     execvp(argv[0], argv);
     testkit_broken("cannot execute %s: %s", argv[0], strerror(errno));
