@@ -33,7 +33,9 @@ TEST(init_refuses_bad_arguments)
 {
     static const struct {
         size_t len_bytes, min_block_bytes;
-    } bad[] = {{1024, 0}, {1024, 8}, {1024, 24}, {1024, 48}, {0, 16}, {15, 16}, {63, 64}};
+    } bad[] = {{1024, 0}, {1024, 8},  {1024, 24}, {1024, 48},
+               {0, 16},   {15, 16},   {63, 64},   {1024, ((size_t)1 << 32) + 16},
+               {1024, (size_t)1 << 63}};
     char *meta = memset(arena_alloc("meta", META_BYTES), FILLING, META_BYTES);
     char *base = memset(arena_alloc_at("base", BASE_BYTES, 4096, 0), FILLING, BASE_BYTES);
 
@@ -323,7 +325,7 @@ TEST(free_joins_nothing_but_buddies)
 
 TEST(free_refuses_pointers_that_no_alloc_gave)
 {
-    struct region r = region_at(64 * 64, 64, 0);
+    struct region r = region_at(64 * 64 + 8, 64, 0);
     char *p = take_units(&r, 16), *q = take_units(&r, 1);
     char *upper = p > q ? p : q;
     struct block_map before = map_read(&r);
@@ -338,11 +340,17 @@ TEST(free_refuses_pointers_that_no_alloc_gave)
     assert_free_fails(&r, q + 32, "in the middle of a block");
     assert_free_fails(&r, r.base - 64, "in front of the region");
     assert_free_fails(&r, r.base - (upper - r.base), "as far in front of base as a block lies behind");
+    assert_free_fails(&r, r.base + 64 * 64, "behind the last block");
     assert_free_fails(&r, r.base + r.len_bytes, "behind the region");
-    assert_free_fails(&r, r.base + 2 * r.len_bytes, "behind the region");
-    assert_free_fails(&r, r.base + ((size_t)1 << 33), "far behind the region");
+    assert_free_fails(&r, r.base + 2 * 64 * 64, "behind the region");
+    assert_free_fails(&r, p + ((size_t)1 << 32), "far behind the region");
+    assert_free_fails(&r, q + ((size_t)1 << 33), "far behind the region");
     assert_free_fails(&r, (void *)64, "far in front of the region");
     assert_free_fails(&r, (void *)(UINTPTR_MAX - 63), "far behind the region");
+    for (size_t i = 0; i < before.nblocks; i++)
+        if (!before.blocks[i].used && before.blocks[i].size_bytes > 64)
+            assert_free_fails(&r, r.base + before.blocks[i].offset_bytes + 64,
+                              "in the middle of a free block");
     assert_same_map(&r, &before, "a free that was refused");
     if (!all_bytes_are(p, 'p', 16 * 64 - 1) || !all_bytes_are(q, 'q', 64 - 1))
         fail_msg("buddy_free() refused a pointer and wrote into a block in use");
@@ -586,15 +594,17 @@ TEST(all_state_is_in_metadata_and_free_blocks)
     assert_blocks(&r, "one of two regions", "used 4; free 4 8 16 32");
     assert_blocks(&other, "the other of two regions", "used 8; free 8 16");
 
+    give(&other, q);
     give(&r, p);
     take_units(&r, 32);
     take_units(&r, 1);
-    give(&other, q);
+    assert_alloc_fails(&r, 32 * 16 - 1);
     memcpy(r.meta, meta, r.meta_bytes);
     memcpy(r.base, base, r.len_bytes);
     free(meta);
     free(base);
     assert_same_map(&r, &before, "putting back a copy of metadata and region");
+    take_units(&r, 32);
     give(&r, p);
     take_units(&r, 4);
 }
@@ -605,7 +615,8 @@ TEST(all_state_is_in_metadata_and_free_blocks)
  * in use that starts there.  It follows the solution's placement and says what
  * each call may give.  Free blocks are not kept but found: the largest aligned
  * free ones. */
-enum { SEQUENCES = 100, OPS = 1000, NSLOTS = 24, MODEL_UNITS = 100, MODEL_META_BYTES = 1 << 20 };
+enum { SEQUENCES = 100, OPS = 1000, NSLOTS = 24, MODEL_UNITS = 100, MODEL_META_BYTES = 1 << 20,
+       MODEL_MEMORY_BYTES = 64 * 64 + MODEL_UNITS * 64 + 64 };
 
 struct op {
     bool free;
@@ -634,6 +645,7 @@ struct playground {
 /* Why a sequence shows a bug, and at which of its ops. */
 struct verdict {
     size_t op;
+    char gave[80];
     char why[8192];
 };
 
@@ -701,10 +713,11 @@ static bool judge_alloc(struct model *m, size_t size_bytes, uintptr_t offset_byt
     if (null) {
         if (fits == 0 && error == ENOMEM)
             return true;
-        snprintf(v->why, sizeof v->why,
-                 fits == 0 ? "expected errno ENOMEM"
-                           : "expected a block: one of %zu bytes is free",
-                 fits * unit_bytes);
+        if (fits == 0)
+            snprintf(v->why, sizeof v->why, "expected NULL and ENOMEM");
+        else
+            snprintf(v->why, sizeof v->why, "expected a block: one of %zu bytes is free",
+                     fits * unit_bytes);
         return false;
     }
     if (fits == 0) {
@@ -715,14 +728,14 @@ static bool judge_alloc(struct model *m, size_t size_bytes, uintptr_t offset_byt
     if (offset_bytes % (wanted * unit_bytes) != 0 || unit >= m->setup->nunits ||
         !all_free(m, unit, wanted)) {
         snprintf(v->why, sizeof v->why,
-                 "that is not the offset of a block of %zu bytes that is free",
+                 "expected %zu bytes that are free, inside the region, at a multiple of that size",
                  wanted * unit_bytes);
         return false;
     }
     around = free_block_around(m, unit);
     if (around != fits) {
         snprintf(v->why, sizeof v->why,
-                 "a block of %zu bytes was split, but one of %zu bytes is free",
+                 "that splits a block of %zu bytes, but one of %zu bytes is free",
                  around * unit_bytes, fits * unit_bytes);
         return false;
     }
@@ -769,12 +782,28 @@ static bool judge_map(const struct model *m, const struct buddy_block *shown, si
             actual.blocks[i].used != expected.blocks[i].used) {
             snprintf(text, sizeof text, "%s", map_picture(&r, &expected));
             snprintf(v->why, sizeof v->why,
-                     "then expected the blocks (in units of %zu)\n    %s, but buddy_blocks() shows\n"
+                     "expected the blocks (in units of %zu)\n    %s, but buddy_blocks() shows\n"
                      "    %s",
                      r.unit_bytes, text, map_picture(&r, &actual));
             return false;
         }
     return true;
+}
+
+static void describe_result(const struct op *op, uint64_t result, const char *base, int error,
+                            struct verdict *v)
+{
+    size_t length = 0;
+
+    if (op->free)
+        length = (size_t)snprintf(v->gave, sizeof v->gave, "%d", (int)result);
+    else if (result != 0)
+        snprintf(v->gave, sizeof v->gave, "base%+td", (ptrdiff_t)(result - (uintptr_t)base));
+    else
+        length = (size_t)snprintf(v->gave, sizeof v->gave, "NULL");
+    if (op->free ? (int)result != 0 : result == 0)
+        snprintf(v->gave + length, sizeof v->gave - length, " with errno %d (%s)", error,
+                 error == 0 ? "not set" : strerror(error));
 }
 
 /* Runs a sequence on a new allocator; whether it shows a bug, and which. */
@@ -786,7 +815,8 @@ static bool shows_a_bug(const struct playground *g, const struct setup *setup, c
     struct model model = {.setup = setup};
     struct buddy *b;
 
-    memset(g->meta, 0, MODEL_META_BYTES); /* dirty metadata has a test of its own */
+    memset(g->meta, 0, MODEL_META_BYTES); /* dirty memory has a test of its own */
+    memset(g->memory, 0, MODEL_MEMORY_BYTES);
     script_clear(g->script);
     size_of = RECORD(g->script, buddy_sizeof(setup->len_bytes, setup->min_block_bytes));
     init = RECORD(g->script, buddy_init(g->meta, base, setup->len_bytes, setup->min_block_bytes));
@@ -811,6 +841,7 @@ static bool shows_a_bug(const struct playground *g, const struct setup *setup, c
 
     if (script_result(g->script, size_of) - 1 >= MODEL_META_BYTES || script_result(g->script, init) == 0) {
         v->op = 0;
+        snprintf(v->gave, sizeof v->gave, "nothing");
         snprintf(v->why, sizeof v->why, "expected buddy_sizeof() and buddy_init() to succeed");
         return true;
     }
@@ -822,6 +853,7 @@ static bool shows_a_bug(const struct playground *g, const struct setup *setup, c
         int error = script_errno(g->script, calls[v->op]);
         bool right;
 
+        describe_result(op, result, base, error, v);
         if (op->free) {
             right = judge_free(&model, values[op->slot] == 0, values[op->slot] - (uintptr_t)base,
                                (int)result, error, v);
@@ -1051,7 +1083,7 @@ TEST(random_calls_agree_with_a_model)
 {
     struct playground g = {
         .meta = arena_alloc("meta", MODEL_META_BYTES),
-        .memory = arena_alloc_at("base", 64 * 64 + MODEL_UNITS * 64 + 64, 4096, 0),
+        .memory = arena_alloc_at("base", MODEL_MEMORY_BYTES, 4096, 0),
         .maps = arena_alloc("out", OPS * (MODEL_UNITS + 1) * sizeof(struct buddy_block)),
         .script = script_new(2 * OPS + 2),
     };
@@ -1068,8 +1100,8 @@ TEST(random_calls_agree_with_a_model)
             continue;
         shrink(&f);
         fail_msg("these calls, in a region of %zu bytes with min_block_bytes %zu%s:\n"
-                 "%s  the last one: %s",
+                 "%s  the last one gave %s: %s",
                  f.setup.len_bytes, f.setup.min_block_bytes, as_condition(&f.setup),
-                 as_program(f.ops, f.n), f.verdict.why);
+                 as_program(f.ops, f.n), f.verdict.gave, f.verdict.why);
     }
 }
