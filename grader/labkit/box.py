@@ -68,6 +68,7 @@ class Job:
     cwd: Path | None = None  # None: the box's own temporary folder
     fds: tuple[int, ...] = ()
     stdout: int | None = None  # None: to the output, like stderr
+    group: int | None = None  # which may see the views; None: everybody may
     devices: bool = True  # /proc, /dev, /dev/shm and /dev/mqueue
 
 
@@ -176,7 +177,7 @@ class Bwrap:
         """Drops to a uid of the pool when root, makes the namespaces, sets the limits."""
         lease = uids.lease() if os.geteuid() == 0 else None
         given = [_bytes_fd(text) for text in (PASSWD, GROUP, FILTER)]
-        argv = [*become(lease), "bwrap", *self._namespaces(job)]
+        argv = [*become(lease, job.group), "bwrap", *self._namespaces(job)]
         argv += ["--file", str(given[0]), "/etc/passwd", "--file", str(given[1]), "/etc/group"]
         argv += ["--seccomp", str(given[2])] if FILTER else []
         argv += ["--remount-ro", "/", "--", *_limited(job.limits)]
@@ -246,7 +247,7 @@ class Uid:
             raise GraderError("boxes of kind uid need root: the grader must become other users")
         lease = uids.lease()
         folder = Path(tempfile.gettempdir(), f"labkit-box-{os.urandom(8).hex()}")
-        argv = [*become(lease), *_limited(job.limits)]
+        argv = [*become(lease, job.group), *_limited(job.limits)]
         argv += ["sh", "-c", ENTER, "sh", str(job.cwd or folder), *map(str, job.argv)]
         env = ENVIRONMENT | {"HOME": str(folder), "TMPDIR": str(folder)}
         process, output = _start(argv, job, lease=lease, env=env)
@@ -304,11 +305,12 @@ class Own:
         self.kill(box)
 
 
-def become(lease: uids.Lease | None) -> list[str]:
-    """Words that give up root for a uid of the pool, for good."""
+def become(lease: uids.Lease | None, group: int | None = None) -> list[str]:
+    """Words that give up root for a uid of the pool, for good, and its own group or another."""
     if lease is None:
         return []
-    identity = [f"--reuid={lease.uid}", f"--regid={lease.uid}", "--clear-groups"]
+    gid = lease.uid if group is None else group
+    identity = [f"--reuid={lease.uid}", f"--regid={gid}", "--clear-groups"]
     return ["setpriv", *identity, "--inh-caps=-all", "--no-new-privs", "--"]
 
 

@@ -107,6 +107,7 @@ def _compile(target: Target, room: Workroom, *, box: BoxKind, stop: Stop) -> str
             limits=COMPILER_LIMITS,
             cwd=room.src,
             stdout=fd,
+            group=room.group,
             devices=False,
         )
         outcome = run_job(box, job, seconds=COMPILER_LIMITS.deadline_s, stop=stop)

@@ -233,6 +233,7 @@ def _session(
             argv=(*stage, "--stage", str(theirs.fileno())),
             views=bench.room.memcheck_views if log else bench.room.run_views,
             limits=limits,
+            group=bench.room.group,
             fds=(theirs.fileno(), *log[1:]) if log else (theirs.fileno(),),
         )
         box = bench.box.start(job)

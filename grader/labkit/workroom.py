@@ -1,7 +1,8 @@
 """A temporary folder with everything that the boxes of one submission may see.
 
 Boxes run under other user ids, which cannot reach into a home folder; so what
-they need is copied here, readable by everyone who knows the folder's name.
+they need is copied here.  All boxes of the submission share a group, which may
+enter; another submission's, at the same time, may not.
 
     src/            the files handed in
     include/        the lab's headers
@@ -11,6 +12,7 @@ they need is copied here, readable by everyone who knows the folder's name.
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from labkit import uids
 from labkit.box import View
 from labkit.errors import GraderError
 from labkit.kit import Kit
@@ -31,6 +34,7 @@ class Workroom:
     """The folders of one submission while it is graded."""
 
     folder: Path
+    group: int | None = None  # of those that may enter; None: only the grader's own user
 
     @property
     def src(self) -> Path:
@@ -83,12 +87,17 @@ def workroom(lab: Lab, kit: Kit) -> Iterator[Workroom]:
     except OSError as error:
         raise GraderError(f"no temporary folder can be made: {error}") from error
     with temporary as name:
-        room = Workroom(Path(name))
+        lease = uids.lease() if os.geteuid() == 0 else None  # its number is the group's
+        room = Workroom(Path(name), lease.uid if lease else None)
         try:
-            _fill(room, lab, kit)
-        except OSError as error:
-            raise GraderError(f"the temporary folder cannot be used: {error}") from error
-        yield room
+            try:
+                _fill(room, lab, kit)
+            except OSError as error:
+                raise GraderError(f"the temporary folder cannot be used: {error}") from error
+            yield room
+        finally:
+            if lease:
+                lease.release()
 
 
 def _fill(room: Workroom, lab: Lab, kit: Kit) -> None:
@@ -105,7 +114,17 @@ def _fill(room: Workroom, lab: Lab, kit: Kit) -> None:
         debug = shutil.copytree(kit.debug_symbols, room.kit / "debug")
         for path in (debug, *debug.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
-    room.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    if room.group is not None:
+        _give_to_group(room.folder, room.group)
+        room.folder.chmod(0o710)
+
+
+def _give_to_group(folder: Path, group: int) -> None:
+    """As a member of the group: in a container root may not chown()."""
+    argv = ["setpriv", f"--groups={group}", "--", "chgrp", "--", str(group), str(folder)]
+    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        raise GraderError(f"{folder} cannot be given to group {group}: {done.stderr.strip()}")
 
 
 def _copy_program(program: Path, folder: Path) -> None:

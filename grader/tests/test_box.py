@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from example import parsed
 
 from labkit.box import BoxKind, Job, Kind, Outcome, View, run_job
 from labkit.errors import GraderError
+from labkit.kit import Kit
 from labkit.manifest import Limits
 from labkit.probe import BOXES, problem_of
 from labkit.uids import POOL, lease
 from labkit.watch import Ended
+from labkit.workroom import workroom
 
 LIMITS: Final = Limits(cpu_s=2, processes=30, output_bytes=1000)
 PROTECTING: Final[tuple[Kind, ...]] = ("bwrap", "uid")
@@ -130,6 +133,22 @@ def test_who_kills_whatever_comes_is_killed() -> None:
     for _ in range(5):
         assert shell(at_hand("uid"), script).ended is Ended.DONE
         assert not marker.exists()
+
+
+def test_a_room_is_open_to_the_boxes_of_its_submission_alone(tmp_path: Path) -> None:
+    """Two submissions are graded at once, and one knows the name of the other's folder."""
+    kind = at_hand("uid")
+    for name in ("puppet", "test_graded"):
+        (tmp_path / name).touch()
+    kit = Kit(tmp_path, "0", headers=(), submission_flags=(), program_flags=())
+    with workroom(parsed(), kit) as own, workroom(parsed(), kit) as other:
+        for room in (own, other):
+            (room.made / "submission.so").write_text("all of it\n", encoding="utf-8")
+        words = ("cat", own.made / "submission.so", other.made / "submission.so")
+        outcome = run_job(kind, Job(words, own.run_views, LIMITS, group=own.group), seconds=20)
+    assert outcome.output.startswith("all of it\n")
+    assert outcome.output.count("all of it") == 1
+    assert "Permission denied" in outcome.output
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a pool of uids")
