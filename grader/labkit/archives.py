@@ -25,6 +25,7 @@ MOST_BYTES: Final = 64 << 20  # out of one archive
 MOST_MEMBERS: Final = 10_000
 MOST_AT_ONCE: Final = 4 << 20  # one read: a zip's table of contents
 MOST_XZ_MEMORY: Final = 128 << 20  # xz -9 needs 65 MiB
+MOST_STREAMS: Final = 1000  # compressed ones, one after the other
 MOST_PAX_HEADERS: Final = 100  # each member gets a copy
 CHUNK: Final = 64 << 10
 
@@ -251,6 +252,7 @@ class _Plain(io.RawIOBase):
         self._now = decompressor() if decompressor else None
         self._rest = b""
         self._left = MOST_BYTES
+        self._streams = 1
 
     def readable(self) -> bool:
         return True
@@ -269,6 +271,9 @@ class _Plain(io.RawIOBase):
                 self._rest = self._now.unused_data or self._file.read(CHUNK)
                 if not self._rest.strip(b"\0"):
                     return b""
+                self._streams += 1
+                if self._streams > MOST_STREAMS:
+                    raise EOFError("too many streams, one after the other")
                 self._now = self._new()
             more = self._rest
             if self._now.needs_input and not more:

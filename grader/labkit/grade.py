@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ from labkit.workroom import workroom
 from labkit.writers import markdown
 
 JOBS: Final = 2
+LONGEST_FOLDER: Final = 200  # bytes of a name; a file system takes 255
 SEED: Final = 1  # the same tests for everybody, every time
 
 
@@ -146,6 +148,9 @@ def _result(ready: Bench, submission: Submission, runs: Runs, *, seconds: float)
 def result_folder(lab: Lab, name: str) -> Path:
     """Where the result of a submission goes when nobody says otherwise."""
     safe = name if name.strip(".") else "submission"
+    whole = safe.encode()
+    if len(whole) > LONGEST_FOLDER:  # what cannot be printed is longer when it is escaped
+        safe = whole[:LONGEST_FOLDER].decode(errors="ignore") + f"-{sha256(whole).hexdigest()[:16]}"
     return build_folder(lab.root) / "results" / lab.name / safe
 
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from labkit.archives import MOST_BYTES as MOST_ARCHIVE_BYTES
 from labkit.errors import GraderError, SubmissionError
+from labkit.grade import LONGEST_FOLDER, result_folder
 from labkit.intake import MOST_BYTES, Submission, collect, content_hash, submission_name
 from labkit.manifest import Lab, Limits
 from labkit.quoting import printable, quote_all
@@ -217,6 +218,24 @@ def test_a_submission_never_names_another_folder(
     monkeypatch.chdir(tmp_path / "alice/lab")
     assert submission_name(Path()) == "lab"
     assert submission_name(Path("..")) == "alice"
+
+
+def test_a_result_has_a_folder_whatever_the_name_of_the_submission() -> None:
+    """Escaped it may be longer than a file system takes; two such names stay two."""
+    names = [submission_name(Path(c * 250)) for c in "\x01\x02"]
+    folders = {result_folder(ONE, name).name for name in names}
+    assert len(folders) == 2
+    assert all(LONGEST_FOLDER < len(name.encode()) <= 255 for name in folders)
+    assert result_folder(ONE, "doe").name == "doe"
+
+
+def test_many_empty_streams_are_refused(tmp_path: Path) -> None:
+    """Each costs more to begin than its bytes say."""
+    (tmp_path / "doe.tar.gz").write_bytes(gzip.compress(b"") * 100_000)
+    started = time.process_time()
+    with pytest.raises(SubmissionError, match="too many streams"):
+        collect(tmp_path / "doe.tar.gz", ONE, tmp_path / "into")
+    assert time.process_time() - started < 5
 
 
 # ---- refusals -------------------------------------------------------------
