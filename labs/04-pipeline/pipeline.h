@@ -57,7 +57,9 @@ struct pipeline_stage {
  *                else as exec leaves it (what the caller ignores stays
  *                ignored);
  *   program      found as execvp finds it; a file that is executable and has
- *                no #! line is run by sh.
+ *                no #! line is run by sh;
+ *   the rest     is the caller's: environment, current folder, umask, process
+ *                group and whatever else fork and exec hand down.
  *
  * What the caller has afterwards, also after a failure: the descriptors it had
  * before, as they were before, close-on-exec or not; no new ones, also if 0, 1

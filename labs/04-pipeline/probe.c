@@ -16,6 +16,7 @@
  * and, to start other programs under odd circumstances:
  *     ignore N, block N   ignores or blocks signal N
  *     foster FD      has a child that waits at gate FD, and leaves it alone
+ *     zombie N       has a child that has exited with N, and leaves it alone
  *     exec COMMAND [ARG]...   becomes that command
  */
 #define _GNU_SOURCE
@@ -27,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { BUFFER_BYTES = 65536 };
@@ -181,6 +183,17 @@ static void foster(int fd)
     }
 }
 
+static void zombie(int number)
+{
+    siginfo_t info;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(number);
+    if (pid == -1 || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == -1)
+        die("zombie");
+}
+
 static void block(int number)
 {
     sigset_t set;
@@ -240,6 +253,8 @@ static int perform(char **word)
         block(number);
     } else if (strcmp(name, "foster") == 0) {
         foster(number);
+    } else if (strcmp(name, "zombie") == 0) {
+        zombie(number);
     } else if (strcmp(name, "exec") == 0) {
         execvp(word[1], word + 1);
         die(word[1]);

@@ -91,7 +91,7 @@ TEST(a_command_that_cannot_run_exits_127_or_126)
     puppet_between(in, out);
 
     struct line line = LINE(CMD("there-is-no-such-command"), CMD("/"), CMD("/dev/null/command"),
-                            CMD(script, "without #!"));
+                            CMD(""), CMD(script, "without #!"));
     int result = run_line(line, IN, OUT);
     int error = errno;
 
@@ -101,7 +101,8 @@ TEST(a_command_that_cannot_run_exits_127_or_126)
     assert_stage_exited(line, 0, 127); /* ENOENT */
     assert_stage_exited(line, 1, 126); /* EACCES */
     assert_stage_exited(line, 2, 126); /* ENOTDIR */
-    assert_stage_exited(line, 3, 0);   /* execvp asks sh */
+    assert_stage_exited(line, 3, 127); /* ENOENT */
+    assert_stage_exited(line, 4, 0);   /* execvp asks sh */
     assert_file_holds(out, "ran without #!\n");
     free(script);
 }
@@ -115,7 +116,9 @@ TEST(bad_arguments_are_refused)
     struct line nameless = LINE(CMD("true"), arena_alloc("an argv without a name", 16));
     struct line none = LINE(CMD("true"), NULL);
 
+    nameless.status = none.status = line.status;
     line.status[0] = line.status[1] = 4711;
+    fault_clear(p); /* counts from here */
 
     assert_fails_with(EINVAL, pipeline_run(line.stages, 0, IN, OUT, line.status));
     assert_fails_with(EINVAL, pipeline_run(NULL, 2, IN, OUT, line.status));
@@ -123,10 +126,14 @@ TEST(bad_arguments_are_refused)
     assert_fails_with(EINVAL, run_line(nameless, IN, OUT));
     assert_fails_with(EINVAL, run_line(none, IN, OUT));
     assert_fails_with(EBADF, run_line(line, 400, OUT));
+    assert_fails_with(EBADF, run_line(line, IN, 400));
+    assert_fails_with(EBADF, run_line(line, -1, OUT));
     assert_fails_with(EBADF, run_line(line, IN, -1));
 
-    assert_int_equal(line.status[0], 4711);
-    assert_int_equal(line.status[1], 4711);
+    if (line.status[0] != 4711 || line.status[1] != 4711)
+        fail_msg("a call that was refused wrote to status[]");
+    if (fault_count(p, FAULT_FORK) + fault_count(p, FAULT_SPAWN) != 0)
+        fail_msg("a call that was refused started something");
     assert_no_children(p);
 }
 
@@ -149,6 +156,25 @@ TEST(all_stages_run_at_the_same_time)
     assert_file_holds(out, "through\n");
 }
 
+/* A line of so many cats. */
+static struct outcome program_with_stages(const char *pipeline, size_t nstages)
+{
+    const char **argv = calloc(2 * nstages + 1, sizeof argv[0]);
+
+    if (argv == NULL)
+        testkit_broken("no memory");
+    argv[0] = pipeline;
+    for (size_t i = 1; i < 2 * nstages; i++)
+        argv[i] = i % 2 == 1 ? "cat" : "|";
+
+    struct outcome outcome = run_program("far\n", argv);
+
+    free(argv);
+    snprintf(outcome.command, sizeof outcome.command, "pipeline cat '|' ... '|' cat, %zu commands",
+             nstages);
+    return outcome;
+}
+
 TEST(the_program_does_what_a_shell_does)
 {
     const char *pipeline = program_path("pipeline");
@@ -163,24 +189,32 @@ TEST(the_program_does_what_a_shell_does)
     assert_outcome(PROGRAM(pipeline, "true", "|", "sh", "-c", "kill -TERM $$"), 128 + SIGTERM, "",
                    "");
     assert_outcome(PROGRAM(pipeline, "--status", "sh", "-c", "exit 3", "|", "sh", "-c",
-                           "kill -KILL $$", "|", "echo", "--status", "a|b"),
-                   0, "--status a|b\n", "status: 3 137 0\n");
+                           "kill -KILL $$", "|", "echo", "--status", "a|b", "||"),
+                   0, "--status a|b ||\n", "status: 3 137 0\n");
+    assert_outcome(PROGRAM(pipeline, "--status", "--", "false"), 1, "", "status: 1\n");
+    assert_outcome(program_with_stages(pipeline, 40), 0, "far\n", "");
 
     /* words that look like options, and are commands that do not exist */
     assert_outcome(PROGRAM(pipeline, "--", "--status"), 127, "", ANYTHING);
     assert_outcome(PROGRAM(pipeline, "-"), 127, "", ANYTHING);
 
     /* with one descriptor to spare there is no pipe */
-    assert_outcome(PROGRAM("/bin/sh", "-c", "ulimit -n 4 && exec \"$@\"", "sh", pipeline, "true",
-                           "|", "true"),
-                   125, "", SOMETHING);
+    struct outcome failed = PROGRAM("/bin/sh", "-c", "ulimit -n 4 && exec \"$@\"", "sh", pipeline,
+                                    "--status", "true", "|", "true");
+    char *said = contents(failed.err);
+
+    if (strncmp(said, "status:", 7) == 0 || strstr(said, "\nstatus:") != NULL)
+        fail_msg("%s: pipeline_run failed, and there is a line with statuses", failed.command);
+    free(said);
+    assert_outcome(failed, 125, "", SOMETHING);
 
     const char *const wrong[][6] = {{pipeline},
                                     {pipeline, "--"},
                                     {pipeline, "--status"},
                                     {pipeline, "--nonsense", "true"},
-                                    {pipeline, "|", "true"},
-                                    {pipeline, "true", "|"},
+                                    {pipeline, "-x", "true"},
+                                    {pipeline, "|", "echo", "x"},
+                                    {pipeline, "echo", "x", "|"},
                                     {pipeline, "true", "|", "|", "true"}};
 
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)

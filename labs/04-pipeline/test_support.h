@@ -185,6 +185,12 @@ static void UNUSED_ assert_fails_with(int error, int result)
             assert_stage_exited(once_, i_, 0);                                                     \
     } while (0)
 
+/* A status as arena_out() left it. */
+static bool UNUSED_ is_unwritten(int word)
+{
+    return (unsigned)word == 0xA5A5A5A5u;
+}
+
 /* "ended with exit status 3", "was killed by SIGKILL": for messages; a ring
  * of buffers. */
 static const char UNUSED_ *ending(int word)
@@ -196,6 +202,8 @@ static const char UNUSED_ *ending(int word)
 
     if (word == -1)
         snprintf(text, sizeof texts[0], "was never started (-1)");
+    else if (is_unwritten(word))
+        snprintf(text, sizeof texts[0], "has no status: nothing was stored there");
     else if (WIFEXITED(word))
         snprintf(text, sizeof texts[0], "ended with exit status %d", WEXITSTATUS(word));
     else if (name != NULL)

@@ -1,0 +1,154 @@
+/* Design: SIGCHLD is blocked and read from a signalfd; each time all stages
+ * are looked at with WNOHANG, for one SIGCHLD may tell of several.
+ */
+#define _GNU_SOURCE
+#include "pipeline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct run {
+    const struct pipeline_stage *stages;
+    size_t nstages;
+    int in_fd;
+    int out_fd;
+    pid_t *pids;
+    size_t nstarted;
+};
+
+/* A copy at 3 or above, close-on-exec, in place of what it is a copy of. */
+static int lifted(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    int error = errno;
+
+    close(fd);
+    errno = error;
+    return copy;
+}
+
+static void run_stage(const struct run *run, size_t i, int input, int output)
+{
+    sigset_t none;
+    int from = fcntl(input, F_DUPFD_CLOEXEC, 3);
+    int to = fcntl(output, F_DUPFD_CLOEXEC, 3);
+
+    if (from == -1 || to == -1 || dup2(from, 0) == -1 || dup2(to, 1) == -1)
+        _exit(126);
+    if (run->in_fd > 2)
+        close(run->in_fd);
+    if (run->out_fd > 2)
+        close(run->out_fd);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    execvp(run->stages[i].argv[0], run->stages[i].argv);
+    _exit(errno == ENOENT ? 127 : 126);
+}
+
+/* Gives 0 or an error number. */
+static int start_all(struct run *run)
+{
+    int input = run->in_fd;
+    int error = 0;
+
+    while (error == 0 && run->nstarted < run->nstages) {
+        int ends[2] = {-1, run->out_fd};
+
+        if (run->nstarted + 1 < run->nstages) {
+            if (pipe2(ends, O_CLOEXEC) == -1) {
+                error = errno;
+                break;
+            }
+            for (int k = 0; k < 2; k++)
+                if ((ends[k] = lifted(ends[k])) == -1)
+                    error = errno;
+        }
+
+        pid_t pid = error == 0 ? fork() : 0;
+
+        if (error == 0 && pid == 0)
+            run_stage(run, run->nstarted, input, ends[1]);
+        if (pid == -1)
+            error = errno;
+        if (ends[1] != -1 && ends[1] != run->out_fd)
+            close(ends[1]);
+        if (input != run->in_fd)
+            close(input);
+        input = ends[0] == -1 ? run->in_fd : ends[0];
+        if (error == 0)
+            run->pids[run->nstarted++] = pid;
+    }
+    if (input != run->in_fd)
+        close(input);
+    return error;
+}
+
+/* Waits for all that were started; `bell` is the signalfd. */
+static void reap_all(const struct run *run, int bell, int status[])
+{
+    for (size_t left = run->nstarted; left > 0;) {
+        struct signalfd_siginfo ring;
+
+        for (size_t i = 0; i < run->nstarted; i++) {
+            int word;
+
+            if (status[i] == -1 && waitpid(run->pids[i], &word, WNOHANG) == run->pids[i]) {
+                status[i] = word;
+                left--;
+            }
+        }
+        while (left > 0 && read(bell, &ring, sizeof ring) == -1 && errno == EINTR)
+            continue;
+    }
+}
+
+int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd, int out_fd,
+                 int status[])
+{
+    struct run run = {stages, nstages, in_fd, out_fd, NULL, 0};
+
+    errno = EINVAL;
+    if (stages == NULL || status == NULL || nstages == 0)
+        return -1;
+    for (size_t i = 0; i < nstages; i++)
+        if (stages[i].argv == NULL || stages[i].argv[0] == NULL)
+            return -1;
+    if (fcntl(in_fd, F_GETFD) == -1 || fcntl(out_fd, F_GETFD) == -1)
+        return -1; /* EBADF */
+    for (size_t i = 0; i < nstages; i++)
+        status[i] = -1;
+
+    sigset_t sigchld, before;
+    int error = 0;
+
+    sigemptyset(&sigchld);
+    sigaddset(&sigchld, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &sigchld, &before);
+
+    int bell = signalfd(-1, &sigchld, SFD_CLOEXEC);
+
+    if (bell == -1 || (bell = lifted(bell)) == -1 ||
+        (run.pids = malloc(nstages * sizeof run.pids[0])) == NULL)
+        error = errno;
+    else
+        error = start_all(&run);
+    if (error != 0)
+        for (size_t i = 0; i < run.nstarted; i++)
+            kill(run.pids[i], SIGKILL);
+    reap_all(&run, bell, status);
+
+    if (bell != -1)
+        close(bell);
+    free(run.pids);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return error == 0 ? 0 : -1;
+}
