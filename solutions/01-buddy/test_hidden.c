@@ -98,6 +98,19 @@ static void assert_blocks_counts(const struct region *r, struct buddy_block *out
                  n);
 }
 
+/* As many blocks as a region can have: map_read() fails unless they fill it. */
+static void show_many_blocks(void)
+{
+    enum { NBLOCKS = 512 };
+    struct region r = region_of_units(NBLOCKS);
+    struct script *s = script_new(NBLOCKS);
+
+    for (size_t i = 0; i < NBLOCKS; i++)
+        RECORD(s, buddy_alloc(r.b, 15));
+    script_run(s);
+    map_read(&r);
+}
+
 TEST(block_map_stops_at_max)
 {
     struct region r = region_of_units(64);
@@ -109,7 +122,7 @@ TEST(block_map_stops_at_max)
         fail_msg("1 of 64 units taken: expected 7 blocks, 1 1 2 4 8 16 32, but there is %s",
                  map_picture(&r, &all));
     assert_blocks_counts(&r, NULL, 0);
-    for (size_t max = 1; max <= 8; max++) {
+    for (size_t max = 0; max <= 8; max++) {
         struct buddy_block *out = arena_out("out", max * sizeof *out);
         struct buddy_block copy[8];
 
@@ -124,6 +137,7 @@ TEST(block_map_stops_at_max)
                          max, i, copy[i].offset_bytes, copy[i].size_bytes, copy[i].used,
                          all.blocks[i].offset_bytes, all.blocks[i].size_bytes, all.blocks[i].used);
     }
+    show_many_blocks();
 }
 
 /* Takes and gives back every smallest block: all metadata is used. */
