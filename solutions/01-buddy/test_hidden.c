@@ -438,7 +438,7 @@ TEST(odd_lengths_are_usable_to_the_last_unit)
 
 /* What a region is asked for, whatever its length.  A small one is asked
  * first, and what goes wrong there is the business of other tests. */
-enum step { ONE_BLOCK, HALVED, TWO_TAKEN, NO_MORE, WHOLE_AGAIN, BOTH_HALVES, STEPS };
+enum step { ONE_BLOCK, HALVED, TWO_TAKEN, NO_MORE, WHOLE_AGAIN, BOTH_HALVES, ALL_TAKEN, STEPS };
 
 static const char *const steps[STEPS] = {
     [ONE_BLOCK] = "buddy_init() gives one free block",
@@ -447,6 +447,7 @@ static const char *const steps[STEPS] = {
     [NO_MORE] = "then another half is not to be had",
     [WHOLE_AGAIN] = "when both have left there is one free block",
     [BOTH_HALVES] = "with half of the region in use, one unit comes out of the other half",
+    [ALL_TAKEN] = "all of it can be had as one block",
 };
 
 static bool lies_in(const char *block, size_t bytes, const char *where, size_t where_bytes)
@@ -499,6 +500,7 @@ static void take_steps(size_t order, size_t unit_bytes, bool right[STEPS])
     buddy_free(r.b, half);
     right[WHOLE_AGAIN] = has_blocks(&r, 1);
     right[BOTH_HALVES] = one_unit_beside_a_half(&r, false) && one_unit_beside_a_half(&r, true);
+    right[ALL_TAKEN] = buddy_alloc(r.b, r.len_bytes - 1) == r.base;
 }
 
 /* 2^20 units: neither their number nor the size of a block fits 16 bits, and
