@@ -131,9 +131,9 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
             return PUPPET_DEAD;
         if (p->to_be_held && atomic_load(&p->slot->held) > 0)
             return PUPPET_HELD;
-        if (now.cpu_ns - p->at_start.cpu_ns > limit(SPIN_CPU_MS) * UINT64_C(1000000))
+        if (now.cpu_ns > p->at_start.cpu_ns + limit(SPIN_CPU_MS) * UINT64_C(1000000))
             return PUPPET_SPINNING;
-        if (now.switches - p->at_start.switches > limit(POLL_SWITCHES))
+        if (now.switches > p->at_start.switches + limit(POLL_SWITCHES))
             return PUPPET_POLLING;
         if (held(p) || !now.asleep || now.cpu_ns != before.cpu_ns ||
             now.switches != before.switches)

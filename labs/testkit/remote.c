@@ -196,7 +196,7 @@ static void look_for_hang(struct puppet *p, struct watch *watch)
         watch->begun_ns = clock_ns();
         watch->cpu_ns = now.cpu_ns;
     }
-    if (now.cpu_ns - watch->cpu_ns > limit(CALL_CPU_SECONDS) * SECOND_NS)
+    if (now.cpu_ns > watch->cpu_ns + limit(CALL_CPU_SECONDS) * SECOND_NS)
         fail_for_hang(p, "it used up its CPU time (an endless loop?)");
     if (box_stands_still(&watch->stillness))
         fail_for_hang(p, "it is asleep or stopped, and nothing wakes it");

@@ -278,6 +278,38 @@ int leave_a_thread(void)
     return 0;
 }
 
+static pthread_t busy_thread;
+static atomic_bool was_busy;
+
+static void *work_then_read(void *argument)
+{
+    struct timespec used = {0};
+
+    while (used.tv_nsec < 50000000)
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    atomic_store(&was_busy, true);
+    read_from(*(int *)argument);
+    return NULL;
+}
+
+int leave_a_busy_thread(int fd)
+{
+    static int from;
+
+    from = fd;
+    if (pthread_create(&busy_thread, NULL, work_then_read, &from) != 0)
+        return -1;
+    while (!atomic_load(&was_busy))
+        sched_yield();
+    return 0;
+}
+
+int read_after_the_thread(int fd)
+{
+    pthread_join(busy_thread, NULL);
+    return read_from(fd);
+}
+
 int look_at_stage(void)
 {
     char path[64], byte;

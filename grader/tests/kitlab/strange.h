@@ -34,8 +34,9 @@ int fork_calls(int n);   /* forks and reaps n children; -1 at the first failure 
 int read_all(int fd, char *buf, size_t len); /* as often as it takes */
 void *map_shared(const char *name);
 int leave_a_thread(void); /* which opens and closes files */
+int leave_a_busy_thread(int fd); /* which has used CPU time, and waits for a byte */
+int read_after_the_thread(int fd); /* joins it first */
 int look_at_stage(void); /* 0 when the stage could be looked into */
 int missing_function(void); /* declared here, defined nowhere */
-int missing_function(void); /* defined nowhere */
 
 #endif

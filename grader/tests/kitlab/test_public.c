@@ -4,9 +4,11 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -195,6 +197,15 @@ static void give_pipe(struct puppet *p, int ends[2], int number)
     puppet_give_fd(p, ends[0], number);
 }
 
+static size_t threads_of(pid_t pid)
+{
+    char path[64];
+    struct stat folder;
+
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    return stat(path, &folder) == 0 ? folder.st_nlink - 2 : 0;
+}
+
 TEST(a_blocked_call_is_seen_and_can_be_finished)
 {
     struct puppet *p = puppet_start();
@@ -205,6 +216,23 @@ TEST(a_blocked_call_is_seen_and_can_be_finished)
     assert_blocked(p);
     assert_int_equal(write(ends[1], "x", 1), 1);
     assert_int_equal(finish(p), 'x');
+}
+
+TEST(a_thread_that_ends_takes_its_cpu_time_with_it)
+{
+    struct puppet *p = puppet_start();
+    int threads[2], ends[2];
+
+    give_pipe(p, threads, 20);
+    give_pipe(p, ends, 21);
+    assert_int_equal(leave_a_busy_thread(20), 0);
+    begin(p, read_after_the_thread(21));
+    assert_blocked(p);
+    assert_int_equal(write(threads[1], "x", 1), 1);
+    WAIT_UNTIL(threads_of(puppet_pid(p)) == 1);
+    assert_blocked(p);
+    assert_int_equal(write(ends[1], "y", 1), 1);
+    assert_int_equal(finish(p), 'y');
 }
 
 TEST(a_sleep_with_a_limit_is_blocked_where_the_call_has_one)
