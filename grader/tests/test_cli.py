@@ -16,6 +16,7 @@ LABKIT: Final = Path(sys.executable).parent / "labkit"
 LAB: Final = "08-twice"
 RIGHT: Final = '#include "twice.h"\nint twice_twice(int number) { return 2 * number; }\n'
 HANGS: Final = '#include "twice.h"\nint twice_twice(int number) { for (;;) number++; }\n'
+TOOLS: Final = {"sh", "make", "bwrap", "setpriv", "prlimit", "choom", "chgrp", "gcc", "valgrind"}
 ENDS_SECONDS: Final = 60
 
 
@@ -37,6 +38,17 @@ def hand_in(folder: Path, code: str) -> Path:
     """A submission with this code."""
     folder.mkdir()
     (folder / "twice.c").write_text(code, encoding="utf-8")
+    return folder
+
+
+def tools_without(missing: str, tmp_path: Path) -> Path:
+    """A folder with all programs that a grading runs but one, for PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in TOOLS - {missing}:
+        found = shutil.which(name)
+        assert found is not None
+        (folder / name).symlink_to(found)
     return folder
 
 
@@ -147,12 +159,7 @@ def test_an_output_folder_that_cannot_be_written_is_a_grader_error(
 @pytest.mark.parametrize("tool", ["gcc", "valgrind"])
 def test_a_missing_tool_is_a_grader_error(new_lab_root: Path, tmp_path: Path, tool: str) -> None:
     """It never costs a student points; the message names the tool."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for name in {"sh", "make", "bwrap", "setpriv", "prlimit", "choom", "gcc", "valgrind"} - {tool}:
-        found = shutil.which(name)
-        assert found is not None
-        (tools / name).symlink_to(found)
+    tools = tools_without(tool, tmp_path)
     folder = hand_in(tmp_path / "doe", RIGHT)
     done = labkit(new_lab_root, "grade", LAB, folder, PATH=str(tools))
     assert done.returncode == 3
@@ -166,10 +173,7 @@ def test_a_missing_tool_is_a_grader_error(new_lab_root: Path, tmp_path: Path, to
 
 def test_without_bubblewrap_the_wanted_box_is_refused(new_lab_root: Path, tmp_path: Path) -> None:
     """Fails closed: a weaker box is never taken in its place."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for name in ("sh", "make", "setpriv", "prlimit", "choom", "gcc", "valgrind"):
-        (tools / name).symlink_to(str(shutil.which(name)))
+    tools = tools_without("bwrap", tmp_path)
     folder = hand_in(tmp_path / "doe", RIGHT)
     done = labkit(new_lab_root, "grade", LAB, folder, "--box", "bwrap", PATH=str(tools))
     assert done.returncode == 3
