@@ -55,13 +55,14 @@ size_t buddy_sizeof(size_t len_bytes, size_t min_block_bytes);
  * meta has the size that buddy_sizeof() gives for the same arguments and is
  * aligned for any type.  base is aligned to min_block_bytes and perhaps to no
  * more.  Both may hold anything, what an allocator before left there too.
- * Both belong to the caller, who leaves meta alone, and of the region
- * everything but the blocks in use, for as long as the allocator is needed.
- * There is nothing to give back at its end.
+ * Both belong to the caller.  As long as the allocator is needed nobody else
+ * writes to meta, nor to the region but for the blocks in use.  There is
+ * nothing to give back at its end.
  *
  * len_bytes is rounded down to a multiple of min_block_bytes.  The blocks at
  * first are the largest that fit, from offset 0 on: 7 * min_block_bytes are
- * blocks of 4, 2 and 1.  They have no buddies and are never joined.
+ * blocks of 4, 2 and 1.  These have no buddies and are never joined; their
+ * halves are.
  *
  * Returns NULL with EINVAL for sizes that buddy_sizeof() refuses, when meta or
  * base is NULL, or when base is not a multiple of min_block_bytes. */

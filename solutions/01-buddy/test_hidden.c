@@ -61,6 +61,7 @@ static void use_once(char *meta, size_t nunits)
     struct region r = {.meta = meta, .base = arena_out("base", nunits * 16),
                        .out = arena_out("out", (nunits + 1) * sizeof *r.out),
                        .len_bytes = nunits * 16, .unit_bytes = 16, .nunits = nunits};
+    char *block;
 
     r.b = buddy_init(meta, r.base, r.len_bytes, 16);
     if (r.b == NULL)
@@ -69,13 +70,17 @@ static void use_once(char *meta, size_t nunits)
     take_units(&r, 1);
     take_units(&r, 16);
     assert_blocks(&r, "after two blocks were taken", "used 1 16; free 1 2 4 8 32");
+    for (int i = 0; i < 1 + 2 + 4 + 8 + 32; i++)
+        take_units(&r, 1);
 
     r.b = buddy_init(meta, r.base, r.len_bytes, 16);
     if (r.b == NULL)
         fail_msg("buddy_init() where an allocator was before gave NULL: expected a new one");
     assert_blocks(&r, "after buddy_init() where an allocator was before", "used; free 64");
     take_units(&r, 32);
-    take_units(&r, 32);
+    block = take_units(&r, 32);
+    for (int i = 1; i < 32; i++)
+        assert_free_fails(&r, block + i * 16, "what was a block of an allocator before");
 }
 
 TEST(init_takes_metadata_that_arrives_dirty)
