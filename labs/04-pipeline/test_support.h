@@ -70,8 +70,10 @@ static char UNUSED_ *contents(int fd)
     size_t size_bytes = file_size(fd);
     char *text = malloc(size_bytes + 1);
 
-    if (text == NULL || pread(fd, text, size_bytes, 0) != (ssize_t)size_bytes)
-        testkit_broken("cannot read a file back: %s", strerror(errno));
+    if (text == NULL)
+        testkit_broken("no memory");
+    if (pread(fd, text, size_bytes, 0) != (ssize_t)size_bytes)
+        fail_msg("a file changed while the test read it");
     text[size_bytes] = '\0';
     return text;
 }
@@ -297,13 +299,13 @@ static bool UNUSED_ control_hear(struct control control, struct told *told)
 static void UNUSED_ control_let_one_pass(struct control control)
 {
     if (send(control.fd, "", 1, MSG_NOSIGNAL) != 1)
-        testkit_broken("cannot open a gate: %s", strerror(errno));
+        fail_msg("nobody holds the caller's descriptor 2, a socket, or it was shut down");
 }
 
 static void UNUSED_ control_let_pass(struct control control)
 {
     if (shutdown(control.fd, SHUT_WR) == -1)
-        testkit_broken("cannot open the gates: %s", strerror(errno));
+        fail_msg("the caller's descriptor 2, a socket, was shut down");
 }
 
 /* Waits until the probes "0", "1" ... have announced themselves while a call

@@ -73,7 +73,7 @@ static struct caller caller_of(struct puppet *p)
     if (file != NULL)
         fclose(file);
     if (found != 3)
-        testkit_broken("%s does not tell the signals", path);
+        fail_msg("the caller's process has ended");
     caller.caught &= ~(bit(32) | bit(33)); /* the C library's own, once there was a thread */
     return caller;
 }
@@ -575,7 +575,7 @@ static void run_with_one_socket(struct puppet *p, struct line line, int number, 
 
     assert_line_succeeds(line, number, number);
     if (recv(ends[0], answer, sizeof answer - 1, MSG_DONTWAIT) == -1 && errno != EAGAIN)
-        testkit_broken("socket: %s", strerror(errno));
+        fail_msg("the socket that is in_fd or out_fd was not read to its end: %s", error_name(errno));
     if (strcmp(answer, expected) != 0) {
         char have[100], want[100];
 
