@@ -29,14 +29,13 @@ TEST_ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
 Status = Literal["pass", "fail", "error"]
 
-EXPLANATION_BYTES: Final = 64 << 10  # for each test
+EXPLANATION_BYTES: Final = 64 << 10
 LOG_BYTES: Final = 8 << 20
 END_SECONDS: Final = 5.0  # for a test binary or a stage whose peer has gone
 # What cmocka writes in front of a failed assertion, its place, and the end.
 ERROR_MARK: Final = "[  ERROR   ] --- "
 LINE_MARK: Final = "[   LINE   ] --- "
 END_MARK: Final = "[  PASSED  ]"
-FAILED: Final = re.compile(r"^\[  FAILED  \] (\w+)$", re.MULTILINE)
 
 HANG: Final = re.compile(r" did not return: |this did not come about in time: |SIGXCPU")
 HANGS: Final = "one of the tests that run under Valgrind hangs"
@@ -68,7 +67,6 @@ class MemcheckRun:
     message: str = ""
     findings: tuple[memcheck.Finding, ...] = ()
     seconds: float = 0.0
-    failed: tuple[str, ...] = ()  # tests that did not pass under Valgrind
 
 
 @dataclass(frozen=True)
@@ -164,21 +162,7 @@ def run_memcheck(bench: Bench) -> MemcheckRun:
     elif not report.complete:
         status = "fail"
         message = "Valgrind's report is not complete: " + report.missing
-    return MemcheckRun(
-        status,
-        message,
-        findings=report.findings,
-        seconds=session.seconds,
-        failed=failed_tests(session, lab.memcheck.tests),
-    )
-
-
-def failed_tests(session: Session, names: Sequence[str]) -> tuple[str, ...]:
-    """Which of these a session of several tests ended with as failed: all, if it does not say."""
-    if session.status == 0:
-        return ()
-    listed = set(FAILED.findall(session.explanation))
-    return tuple(name for name in names if name in listed) or tuple(names)
+    return MemcheckRun(status, message, findings=report.findings, seconds=session.seconds)
 
 
 def explanation(text: str) -> str:
@@ -243,7 +227,7 @@ def _session(
             end_box(box, Watch({box.output: Sink(0)}))
             raise GraderError(f"the test program cannot be started: {error}") from error
     explanation, output, logged = (
-        Sink(EXPLANATION_BYTES * len(names)),
+        Sink(EXPLANATION_BYTES),
         Sink(limits.output_bytes),
         Sink(LOG_BYTES),
     )

@@ -31,7 +31,7 @@ void arena_open(void)
     if (at != ARENA_ADDRESS)
         testkit_broken("cannot map the arena at %p: %s", (void *)ARENA_ADDRESS, strerror(errno));
     session.test.arena_fd = fd;
-    session.test.arena_used = ROUND_UP(sizeof(struct control), PAGE_BYTES);
+    session.test.arena_used = sizeof(struct control);
     session.test.nblocks = 0;
 }
 

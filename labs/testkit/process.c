@@ -82,6 +82,13 @@ static int by_fd(const void *a, const void *b)
     return ((const struct fd_info *)a)->fd - ((const struct fd_info *)b)->fd;
 }
 
+/* Its socket, and the arena for forked children. */
+static bool is_puppets_own(const struct fd_info *info)
+{
+    return info->fd == OWN_FDS ||
+           (info->fd == OWN_FDS + 1 && strncmp(info->target, "/memfd:arena", 12) == 0);
+}
+
 size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
 {
     struct identity own = become_owner(pid);
@@ -106,8 +113,8 @@ size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
             continue;
         info->target[length] = '\0';
         info->cloexec = is_cloexec(pid, info->fd);
-        if (info->fd == OWN_FDS && info->cloexec)
-            continue; /* the puppet's socket; what else lies up there was hidden there */
+        if (info->cloexec && is_puppets_own(info))
+            continue; /* what else lies up there was hidden there */
         n++;
     }
     if (dir)

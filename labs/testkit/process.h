@@ -14,9 +14,8 @@ struct fd_info {
     char target[120]; /* as /proc/PID/fd shows it: "pipe:[4711]" */
     bool cloexec;
 };
-/* The descriptors a process has, without the puppet's own one, ascending; at
- * most max are stored.  Gives their number, 0 when the process
- * is gone. */
+/* The descriptors a process has, without the puppet's own, ascending; at most
+ * max are stored.  Gives their number, 0 when the process is gone. */
 size_t process_fds(pid_t pid, struct fd_info *out, size_t max);
 
 struct process_info {

@@ -21,6 +21,7 @@
 #include <getopt.h>
 #include <poll.h>
 #include <link.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -47,6 +48,7 @@ static int log_fd = -1;
 /* ---- the puppet --------------------------------------------------------- */
 
 static int test_fd;
+static int arena_fd = -1;
 static pid_t self;
 static struct slot *slot;
 
@@ -291,7 +293,21 @@ static void obey(void)
     }
 }
 
-static void be_puppet(const struct frame *start, int arena_fd)
+/* In a forked child.  A program's memory is its own after fork(), and what the
+ * test allocated stands for the caller's variables: `status[i] = fork()` must
+ * not write the child's 0 where the parent reads.  The control page is not the
+ * program's and stays shared: a child's calls are counted and made to fail. */
+static void keep_memory_to_itself(void)
+{
+    if (arena_fd < 0)
+        return; /* the child of a child: it is private already */
+    syscall(SYS_mmap, ARENA_ADDRESS + sizeof(struct control), ARENA_BYTES - sizeof(struct control),
+            PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, arena_fd, sizeof(struct control));
+    syscall(SYS_close, arena_fd);
+    arena_fd = -1;
+}
+
+static void be_puppet(const struct frame *start, int given_fd)
 {
     char *arena;
 
@@ -309,10 +325,12 @@ static void be_puppet(const struct frame *start, int arena_fd)
         sched_setaffinity(0, sizeof cpus, &cpus);
     }
     arena = mmap(ARENA_ADDRESS, ARENA_BYTES, PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_FIXED_NOREPLACE, arena_fd, 0);
-    if (arena != ARENA_ADDRESS)
+                 MAP_SHARED | MAP_FIXED_NOREPLACE, given_fd, 0);
+    arena_fd = fcntl(given_fd, F_DUPFD_CLOEXEC, OWN_FDS);
+    close(given_fd);
+    if (arena != ARENA_ADDRESS || arena_fd < 0 ||
+        pthread_atfork(NULL, NULL, keep_memory_to_itself) != 0)
         _exit(1);
-    close(arena_fd);
     slot = &CONTROL->slots[start->words[0]];
     (void)VALGRIND_MAKE_MEM_NOACCESS(arena + sizeof(struct control),
                                      ARENA_BYTES - sizeof(struct control));

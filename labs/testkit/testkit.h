@@ -182,7 +182,8 @@ void script_clear(struct script *);
  * pointer lives here.  Zero-filled, aligned to 16, between red zones which
  * are checked at the end of the test ("wrote past the end of meta").  Freed
  * with the test.  What a test judges it copies out once first: a puppet may
- * write at any time. */
+ * write at any time.  A child that a puppet forks has a copy of its own, as of
+ * all memory. */
 void *arena_alloc(const char *name, size_t size_bytes);
 void *arena_alloc_at(const char *name, size_t size_bytes, size_t align_bytes, size_t misalign_bytes);
 /* For results: filled with 0xA5, and undefined for Memcheck. */

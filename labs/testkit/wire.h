@@ -104,8 +104,9 @@ struct slot {
     atomic_bool displace;
 };
 
+/* Pages of their own: the rest of the arena is private in forked children. */
 struct control {
-    struct slot slots[MAX_PUPPETS];
+    _Alignas(4096) struct slot slots[MAX_PUPPETS];
     struct mark marks[MAX_MARKS];
     atomic_uint nmarks;
 };

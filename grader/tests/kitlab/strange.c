@@ -310,6 +310,27 @@ int read_after_the_thread(int fd)
     return read_from(fd);
 }
 
+int child_and_grandchild_write(int *number)
+{
+    int child_word, grandchild_word;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        *number = 1;
+        pid = fork();
+        if (pid == 0) {
+            int seen = *number;
+
+            *number = 2;
+            _exit(seen);
+        }
+        waitpid(pid, &grandchild_word, 0);
+        _exit(WEXITSTATUS(grandchild_word) == 1 ? *number : 99);
+    }
+    waitpid(pid, &child_word, 0);
+    return WEXITSTATUS(child_word) == 1 ? *number : -1;
+}
+
 int look_at_stage(void)
 {
     char path[64], byte;

@@ -218,6 +218,16 @@ TEST(a_blocked_call_is_seen_and_can_be_finished)
     assert_int_equal(finish(p), 'x');
 }
 
+TEST(memory_is_private_after_fork)
+{
+    int *number = arena_alloc("number", sizeof *number);
+
+    puppet_start();
+    *number = 42;
+    assert_int_equal(child_and_grandchild_write(number), 42);
+    assert_int_equal(*number, 42);
+}
+
 TEST(a_thread_that_ends_takes_its_cpu_time_with_it)
 {
     struct puppet *p = puppet_start();
