@@ -114,7 +114,7 @@ int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms);
  * Bytes of buf behind the message stay as they were.
  *
  * EMSGSIZE   the oldest message is longer than size.  It stays the oldest,
- *            and others who wait for a message can have it
+ *            others who wait for a message can have it, and buf is not touched
  * ETIMEDOUT  no message within timeout_ms (0: none now) */
 ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms);
 
@@ -126,10 +126,11 @@ int ring_close(struct ring *ring);
 /* Removes the ring's name, and the ring as soon as nobody has it open.  From
  * then on the name is free: ENOENT without RING_CREATE, and a new and empty
  * ring with it.  Processes that have the old ring open go on putting and
- * getting until they close it; they do not meet those of the new one.  After
- * ring_destroy and the last ring_close nothing of the ring is left in the
- * system.  (What is left when a process dies with a destroyed ring open is
- * not tested.)
+ * getting until they close it; they do not meet those of the new one.  Who is
+ * in ring_open meanwhile gets the old ring, or what he would get after it
+ * (ENOENT, or a new ring with RING_CREATE).  After ring_destroy and the last
+ * ring_close nothing of the ring is left in the system.  (What is left when a
+ * process dies with a destroyed ring open is not tested.)
  *
  * EINVAL, ENAMETOOLONG  as for ring_open
  * ENOENT                there is no such ring; RING_SYSV: also if a ring of

@@ -8,9 +8,14 @@
  *
  * looks at a ring's memory: 0 if its mode is 0600, 1 if it is another, 2 if
  * there is no such memory.
+ *
+ *     room posix NAME PID, room sysv NAME PID
+ *
+ * looks at a process: 0 if it has not mapped that memory, 1 if it has.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
@@ -50,13 +55,40 @@ static int look_at_mode(int backend, const char *name)
     return (st.st_mode & 07777) != 0600;
 }
 
+/* A process that may not be looked at, or is gone, has nothing mapped. */
+static int look_at_maps(int backend, const char *name, const char *pid)
+{
+    char object[RING_NAME_MAX + 2], path[64], line[4200];
+    bool found = false;
+    FILE *maps;
+
+    if (backend == RING_SYSV)
+        snprintf(object, sizeof(object), "/SYSV%08x", (unsigned)ring_key(name));
+    else
+        snprintf(object, sizeof(object), "%s", name); /* and what has it in its own name */
+    snprintf(path, sizeof(path), "/proc/%.20s/maps", pid);
+    maps = fopen(path, "r");
+    while (!found && maps != NULL && fgets(line, sizeof(line), maps) != NULL)
+        found = strstr(line, object) != NULL;
+    if (maps != NULL)
+        fclose(maps);
+    return found;
+}
+
+static int backend_named(const char *text)
+{
+    return strcmp(text, "sysv") == 0 ? RING_SYSV : RING_POSIX;
+}
+
 int main(int argc, char **argv)
 {
     char name[64];
     int fd, id;
 
     if (argc == 3)
-        return look_at_mode(strcmp(argv[1], "sysv") == 0 ? RING_SYSV : RING_POSIX, argv[2]);
+        return look_at_mode(backend_named(argv[1]), argv[2]);
+    if (argc == 4)
+        return look_at_maps(backend_named(argv[1]), argv[2], argv[3]);
     snprintf(name, sizeof(name), "/room-%d", (int)getpid());
     fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (fd < 0)

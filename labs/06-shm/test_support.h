@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
@@ -27,6 +28,21 @@ static inline char *fresh_name(void)
     return name;
 }
 
+/* Runs room.c where the puppets are, and gives its exit status. */
+static inline int ask_room(const char *const argv[], int most)
+{
+    struct puppet *before = puppet_current();
+    struct puppet *p = puppet_start();
+    int status;
+
+    puppet_exec(p, argv);
+    status = puppet_wait(p);
+    puppet_use(before);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) > most)
+        testkit_broken("%s ended with status 0x%x", argv[0], (unsigned)status);
+    return WEXITSTATUS(status);
+}
+
 /* Ends the run as the grader's failure if the machine is to blame. */
 static inline void check_room(void)
 {
@@ -37,41 +53,61 @@ static inline void check_room(void)
         [4] = "no System V segment of 4 MiB can be made (kernel.shmmax, kernel.shmmni)",
         [5] = "no System V semaphores can be made (kernel.sem)",
     };
-    const char *path = program_path("room");
-    const char *argv[] = {path, NULL};
-    struct puppet *before = puppet_current();
-    struct puppet *p = puppet_start();
-    int status;
+    const char *argv[] = {program_path("room"), NULL};
+    int status = ask_room(argv, 5);
 
-    puppet_exec(p, argv);
-    status = puppet_wait(p);
-    puppet_use(before);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) >= sizeof(lacks) / sizeof(*lacks))
-        testkit_broken("%s ended with status 0x%x", path, (unsigned)status);
-    if (WEXITSTATUS(status) != 0)
-        testkit_broken("%s", lacks[WEXITSTATUS(status)]);
+    if (status != 0)
+        testkit_broken("%s", lacks[status]);
 }
 
 /* Fails unless the ring's memory is there, with the mode that ring.h says. */
 static inline void assert_mode_0600(const char *name, int backend)
 {
-    const char *path = program_path("room");
-    const char *argv[] = {path, backend == RING_POSIX ? "posix" : "sysv", name, NULL};
-    struct puppet *before = puppet_current();
-    struct puppet *p = puppet_start();
-    int status;
+    const char *argv[] = {program_path("room"), backend == RING_POSIX ? "posix" : "sysv", name,
+                          NULL};
+    int status = ask_room(argv, 2);
 
-    puppet_exec(p, argv);
-    status = puppet_wait(p);
-    puppet_use(before);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) > 2)
-        testkit_broken("%s ended with status 0x%x", path, (unsigned)status);
-    if (WEXITSTATUS(status) == 2)
+    if (status == 2)
         fail_msg("a ring is open, and there is no %s",
                  backend == RING_POSIX ? "object of its name" : "segment of its key");
-    if (WEXITSTATUS(status) == 1)
+    if (status == 1)
         fail_msg("the ring's %s has another mode than 0600",
                  backend == RING_POSIX ? "object" : "segment");
+}
+
+/* A puppet's number where the puppets are: the last one of this line. */
+static inline int pid_in_box(const struct puppet *p)
+{
+    int pid = puppet_pid(p);
+    char path[32], line[256];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    f = fopen(path, "r");
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+        if (strncmp(line, "NSpid:", 6) == 0)
+            pid = atoi(strrchr(line, '\t') + 1);
+    if (f != NULL)
+        fclose(f);
+    return pid;
+}
+
+/* Whether a puppet has mapped what belongs to a ring of that name. */
+static inline bool has_mapped(const struct puppet *p, const char *name, int backend)
+{
+    char pid[16];
+    const char *argv[] = {program_path("room"), backend == RING_POSIX ? "posix" : "sysv", name, pid,
+                          NULL};
+
+    snprintf(pid, sizeof(pid), "%d", pid_in_box(p));
+    return ask_room(argv, 1) != 0;
+}
+
+static inline void assert_not_mapped(const struct puppet *p, const char *name, int backend,
+                                     const char *when)
+{
+    if (has_mapped(p, name, backend))
+        fail_msg("after %s, memory of the ring is still mapped", when);
 }
 
 /* Where puppets have no /dev/shm of their own it may be full, and the first
@@ -227,6 +263,21 @@ static inline uint64_t now_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* What a put and a get give that cannot go on: at once, or when it is time. */
+static inline void assert_times_out(struct ring *ring, bool puts)
+{
+    char *buf = arena_out("buf", 8);
+    uint64_t start_ns = now_ns();
+
+    for (int timeout_ms = 0; timeout_ms <= 30; timeout_ms += 30)
+        if (puts)
+            assert_fails(ring_put(ring, buf, 8, timeout_ms), ETIMEDOUT);
+        else
+            assert_fails(ring_get(ring, buf, 8, timeout_ms), ETIMEDOUT);
+    if (now_ns() - start_ns < 30000000)
+        fail_msg("%s with a timeout of 30 ms ended sooner", puts ? "ring_put" : "ring_get");
 }
 
 /* Fills len bytes so that every message looks different. */

@@ -267,8 +267,16 @@ static void look_at_sleep(const char *task, struct process_activity *out)
     long number;
 
     snprintf(path, sizeof path, "%s/syscall", task);
-    if (!read_file(path, text, sizeof text) ||
-        sscanf(text, "%ld %llx %llx %llx %llx %llx %llx", &number, &a[0], &a[1], &a[2], &a[3],
+    if (!read_file(path, text, sizeof text)) {
+        out->in_unknown_sleep = true;
+        return;
+    }
+    if (strncmp(text, "running", 7) == 0) { /* it woke after its state was read */
+        out->asleep = false;
+        out->runnable = true;
+        return;
+    }
+    if (sscanf(text, "%ld %llx %llx %llx %llx %llx %llx", &number, &a[0], &a[1], &a[2], &a[3],
                &a[4], &a[5]) != 7) {
         out->in_unknown_sleep = true;
         return;

@@ -15,15 +15,21 @@ static void opening_with_another_capacity_is_einval_over(int backend)
     struct puppet *b = puppet_start();
     struct ring *in_a = OPENED(a, name, backend, 4096, RING_CREATE);
     struct ring *in_b;
+    struct fd_info fds[64];
+    size_t nfds;
 
     put_text(in_a, "unharmed");
     puppet_use(b);
+    ring_close(NULL); /* loads the submission */
+    nfds = process_fds(puppet_pid(b), fds, 64);
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
         assert_not_opened(ring_open(name, backend, others[i], 0), EINVAL);
         assert_not_opened(ring_open(name, backend, others[i], RING_CREATE), EINVAL);
     }
     assert_not_opened(ring_open(name, backend, 4096, RING_SPSC), EINVAL);
     assert_not_opened(ring_open(name, backend, 4096, RING_CREATE | RING_SPIN), EINVAL);
+    assert_fds_are(puppet_pid(b), fds, nfds);
+    assert_not_mapped(b, name, backend, "a ring_open that failed with EINVAL");
     in_b = OPENED(b, name, backend, 4096, 0);
     assert_next(in_b, "unharmed");
     ring_close(in_b);
@@ -46,34 +52,64 @@ TEST(sysv_opening_with_another_capacity_is_einval)
 
 TEST(sysv_another_name_under_the_same_key_is_eexist)
 {
-    char aa[RING_NAME_MAX + 1], bb[RING_NAME_MAX + 1];
+    char *aa = arena_alloc("name", RING_NAME_MAX + 1), *bb = arena_alloc("name", RING_NAME_MAX + 1);
+    char *too_long = arena_alloc("name", RING_NAME_MAX + 2);
     const char *stem = fresh_name();
     struct puppet *p = puppet_start();
-    struct ring *r;
+    struct puppet *q = puppet_start();
+    struct ring *r, *posix;
 
-    snprintf(aa, sizeof(aa), "%s-Aa", stem);
-    snprintf(bb, sizeof(bb), "%s-BB", stem);
+    memset(aa, '-', RING_NAME_MAX); /* as long as names may be */
+    memcpy(aa, stem, strlen(stem));
+    memcpy(bb, aa, RING_NAME_MAX);
+    memcpy(aa + RING_NAME_MAX - 2, "Aa", 2);
+    memcpy(bb + RING_NAME_MAX - 2, "BB", 2);
+    memset(too_long, 'x', RING_NAME_MAX + 1);
     if (ring_key(aa) != ring_key(bb))
         testkit_broken("%s and %s were to have one key", aa, bb);
 
-    r = OPENED(p, arena_string(aa), RING_SYSV, 4096, RING_CREATE);
+    puppet_use(p);
+    assert_not_opened(ring_open(arena_string("a/b"), RING_SYSV, 64, RING_CREATE), EINVAL);
+    assert_not_opened(ring_open(too_long, RING_SYSV, 64, RING_CREATE), ENAMETOOLONG);
+    posix = OPENED(p, aa, RING_POSIX, 64, RING_CREATE);
+    put_text(posix, "POSIX");
+    r = OPENED(p, aa, RING_SYSV, 4096, RING_CREATE | RING_EXCL);
+    assert_empty(r);
     put_text(r, "of Aa");
-    assert_not_opened(ring_open(arena_string(bb), RING_SYSV, 4096, 0), EEXIST);
-    assert_not_opened(ring_open(arena_string(bb), RING_SYSV, 4096, RING_CREATE), EEXIST);
-    assert_fails(ring_destroy(arena_string(bb), RING_SYSV), ENOENT);
+    puppet_use(q);
+    assert_not_opened(ring_open(bb, RING_SYSV, 4096, 0), EEXIST);
+    assert_not_opened(ring_open(bb, RING_SYSV, 4096, RING_CREATE), EEXIST);
+    assert_not_opened(ring_open(bb, RING_SYSV, 64, RING_CREATE), EEXIST);
+    assert_fails(ring_destroy(bb, RING_SYSV), ENOENT);
+    assert_not_mapped(q, bb, RING_SYSV, "EEXIST and ENOENT for a ring of another name");
+    puppet_use(p);
     assert_next(r, "of Aa");
     ring_close(r);
-    r = OPENED(p, arena_string(aa), RING_SYSV, 4096, 0);
-    ring_destroy(arena_string(aa), RING_SYSV);
+    r = OPENED(p, aa, RING_SYSV, 4096, 0);
+    ring_close(r);
+    assert_int_equal(ring_destroy(aa, RING_SYSV), 0);
+
+    ring_close(posix); /* the other back end's ring is still there */
+    posix = OPENED(p, aa, RING_POSIX, 64, 0);
+    assert_next(posix, "POSIX");
+    ring_close(posix);
+    ring_destroy(aa, RING_POSIX);
 }
 
 /* One that opens while the maker stands in the middle of making. */
 struct guest {
     struct puppet *puppet;
     unsigned flags;
-    bool early; /* its ring_open came back while the maker still stood */
+    char *buf;
+    bool wakes;  /* from an ordinary ring_get; if not, or if ring_close does */
+    bool unmaps; /* not unmap, that is not judged here */
+    bool early;  /* its ring_open came back while the maker still stood */
     struct ring *ring;
 };
+
+#define TWO_RINGS                                                              \
+    "two processes opened one name at the same time, and a message that one of " \
+    "them put is not there for the other"
 
 static void finish_open(struct guest *g)
 {
@@ -83,20 +119,34 @@ static void finish_open(struct guest *g)
                  strerrorname_np(errno));
 }
 
-/* Holds the maker right behind its first call of that kind, if it makes one,
- * and lets the guests open.  A ring that somebody gets then must work at
+/* What a guest does first with its ring: it puts a message for the maker, or
+ * waits for one of him. */
+static void begin_first(struct guest *g, bool puts)
+{
+    if (g->ring == NULL)
+        return;
+    if (puts)
+        begin(g->puppet, ring_put(g->ring, g->buf, 5, -1));
+    else
+        begin(g->puppet, ring_get(g->ring, g->buf, 5, -1));
+    puppet_settle(g->puppet);
+}
+
+/* Holds the maker right behind its nth call of that kind and lets the guests
+ * open; false if it makes none.  A ring that somebody gets then must work at
  * once, and be the one that all get. */
-static void hold_the_maker(int backend, enum fault_call where, struct puppet *maker,
-                           struct guest guests[2])
+static bool hold_the_maker(int backend, enum fault_call where, unsigned nth, bool puts,
+                           struct puppet *maker, struct guest guests[2])
 {
     const char *name = fresh_name();
     struct ring *made;
-    int messages = 0;
+    bool held;
 
     fault_clear(maker);
-    fault_hold(maker, where, 1);
+    fault_hold(maker, where, nth);
     begin(maker, ring_open(name, backend, 4096, RING_CREATE));
-    if (puppet_settle(maker) == PUPPET_HELD) {
+    held = puppet_settle(maker) == PUPPET_HELD;
+    if (held) {
         for (int i = 0; i < 2; i++)
             begin(guests[i].puppet, ring_open(name, backend, 4096, guests[i].flags));
         for (int i = 0; i < 2; i++) {
@@ -106,39 +156,76 @@ static void hold_the_maker(int backend, enum fault_call where, struct puppet *ma
             if (!g->early)
                 continue;
             finish_open(g);
-            if (g->ring != NULL)
-                begin(g->puppet, ring_put(g->ring, arena_string("early"), 5, -1));
+            begin_first(g, puts);
         }
         fault_release(maker);
         for (int i = 0; i < 2; i++)
-            if (!guests[i].early)
+            if (!guests[i].early) {
                 finish_open(&guests[i]);
-        for (int i = 0; i < 2; i++) {
-            struct guest *g = &guests[i];
-
-            if (g->ring == NULL)
-                continue;
-            if (!g->early)
-                begin(g->puppet, ring_put(g->ring, arena_string("late"), 4, -1));
-            assert_int_equal(finish(g->puppet), 0);
-            puppet_use(g->puppet);
-            ring_close(g->ring);
-            messages++;
-        }
+                begin_first(&guests[i], puts);
+            }
     }
     made = (struct ring *)finish_word(maker);
     fault_clear(maker);
     if (made == NULL)
         fail_msg("ring_open failed with %s", strerrorname_np(errno));
     puppet_use(maker);
-    while (messages-- > 0)
-        if (get_text(made) == NULL)
-            fail_msg("two processes opened one name at the same time, and a message that one of "
-                     "them put is not there for the other");
+    if (held && !puts) { /* one more opens it, and must not harm those that sleep on it */
+        struct ring *again = OPENED(maker, name, backend, 4096, RING_CREATE);
+
+        ring_close(again);
+    }
+    for (int i = 0; held && !puts && i < 2; i++)
+        if (guests[i].ring != NULL)
+            put_text(made, "first");
+    for (int i = 0; held && i < 2; i++) {
+        struct guest *g = &guests[i];
+
+        if (g->ring == NULL)
+            continue;
+        assert_goes_on(g->puppet, puts ? NO_ROOM_SEEN : TWO_RINGS);
+        assert_int_equal(finish(g->puppet), puts ? 0 : 5);
+        puppet_use(maker);
+        if (puts && get_text(made) == NULL)
+            fail_msg(TWO_RINGS);
+        puppet_use(g->puppet);
+        ring_close(g->ring);
+        if (g->unmaps)
+            assert_not_mapped(g->puppet, name, backend,
+                              "ring_open met a ring that was being made, and ring_close");
+    }
+    puppet_use(maker);
     assert_empty(made);
     ring_close(made);
     ring_destroy(name, backend);
+    return held;
 }
+
+static struct guest guest(int backend, unsigned flags, struct puppet *maker)
+{
+    const char *name = fresh_name();
+    struct guest g = {.puppet = puppet_start(), .flags = flags, .buf = arena_alloc("buf", 8)};
+    struct ring *r = OPENED(g.puppet, name, backend, 4096, RING_CREATE);
+    struct ring *in_maker = OPENED(maker, name, backend, 4096, 0);
+
+    begin(g.puppet, ring_get(r, g.buf, 5, -1));
+    assert_waits(g.puppet);
+    puppet_use(maker);
+    put_text(in_maker, "first");
+    g.wakes = puppet_settle(g.puppet) == PUPPET_RETURNED;
+    if (!g.wakes)
+        return g;
+    finish(g.puppet);
+    puppet_use(maker);
+    ring_close(in_maker);
+    puppet_use(g.puppet);
+    ring_close(r);
+    g.unmaps = !has_mapped(g.puppet, name, backend);
+    ring_destroy(name, backend);
+    return g;
+}
+
+enum { MOST_HOLDS = 4 }; /* of one kind */
 
 static void nobody_gets_a_half_made_ring_over(int backend)
 {
@@ -147,11 +234,18 @@ static void nobody_gets_a_half_made_ring_over(int backend)
         FAULT_SEM_INIT, FAULT_SEM_OPEN,  FAULT_SEMGET, FAULT_SEMCTL,     FAULT_MUTEX_LOCK,
     };
     struct puppet *maker = puppet_start();
-    struct guest guests[2] = {{.puppet = puppet_start(), .flags = 0},
-                              {.puppet = puppet_start(), .flags = RING_CREATE}};
+    struct guest guests[2] = {guest(backend, 0, maker), guest(backend, RING_CREATE, maker)};
+    bool wake = guests[0].wakes && guests[1].wakes;
+
+    for (int i = 0; i < 2; i++)
+        if (!wake)
+            guests[i].puppet = puppet_start();
 
     for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
-        hold_the_maker(backend, calls[i], maker, guests);
+        for (unsigned nth = 1; nth <= MOST_HOLDS; nth++)
+            if (!hold_the_maker(backend, calls[i], nth, true, maker, guests) ||
+                (wake && !hold_the_maker(backend, calls[i], nth, false, maker, guests)))
+                break;
 }
 
 TEST(nobody_gets_a_half_made_ring)
@@ -197,6 +291,7 @@ static void fail_each(int backend, struct puppet *a, struct puppet *maker, enum 
                 fail_msg("ring_open failed with %s where a call failed with %s",
                          strerrorname_np(got), strerrorname_np(error));
             assert_fds_are(puppet_pid(a), fds, nfds);
+            assert_not_mapped(a, name, backend, "a ring_open that failed");
             if (strcmp(leftovers(), before) != 0)
                 fail_msg("a ring_open that failed left something behind: %s", leftovers());
             r = OPENED(a, name, backend, 4096, maker != NULL ? 0 : RING_CREATE);
@@ -223,7 +318,7 @@ static void an_open_that_failed_leaves_nothing_behind_over(int backend)
     } faults[] = {
         {FAULT_SHM_OPEN, EMFILE}, {FAULT_FTRUNCATE, ENOSPC}, {FAULT_MMAP, ENOMEM},
         {FAULT_SHMGET, ENOSPC},   {FAULT_SHMAT, ENOMEM},     {FAULT_SEM_OPEN, ENOSPC},
-        {FAULT_SEMGET, ENOSPC},
+        {FAULT_SEMGET, ENOSPC},   {FAULT_SHMCTL, EACCES},    {FAULT_SEMCTL, EACCES},
     };
     struct puppet *a = puppet_start();
     struct puppet *maker = puppet_start();
@@ -248,6 +343,7 @@ TEST(sysv_an_open_that_failed_leaves_nothing_behind)
 
 TEST(a_message_goes_over_the_end_and_on_at_the_beginning)
 {
+    const size_t huge = 100001;
     const char *name = fresh_name();
     struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 88, RING_CREATE);
     unsigned char *message = arena_alloc("message", 80);
@@ -270,6 +366,20 @@ TEST(a_message_goes_over_the_end_and_on_at_the_beginning)
                 assert_memory_equal(buf, message, len);
             }
         }
+    ring_close(r);
+    ring_destroy(name, RING_POSIX);
+
+    /* And one that is longer than any buffer, or 16 bits, may count on. */
+    name = fresh_name();
+    r = OPENED(puppet_current(), name, RING_POSIX, RING_COST(huge) + 8, RING_CREATE);
+    message = arena_alloc("message", huge);
+    buf = arena_out("buf", huge);
+    put_text(r, "in front");
+    assert_next(r, "in front");
+    fill(message, huge, 1);
+    assert_int_equal(ring_put(r, message, huge, 0), 0);
+    assert_int_equal(ring_get(r, buf, huge, 0), huge);
+    assert_memory_equal(buf, message, huge);
     ring_close(r);
     ring_destroy(name, RING_POSIX);
 }
@@ -342,7 +452,8 @@ static size_t run_ops(const struct op *ops, size_t n, size_t capacity, char *why
             expected = (int64_t)oldest->len;
         if (op->put)
             value = (int)value;
-        if (value != expected) {
+        if (value != expected ||
+            (error != 0 && (error == EMSGSIZE) != (script_errno(s, wrong) == EMSGSIZE))) {
             snprintf(why, size, "gave %lld (%s), not %lld (%s)", (long long)value,
                      value < 0 ? strerrorname_np(script_errno(s, wrong)) : "no error",
                      (long long)expected, error ? strerrorname_np(error) : "no error");
@@ -595,6 +706,14 @@ TEST(sysv_the_ring_may_lie_at_another_address_in_every_process)
 
 /* ---- waiting --------------------------------------------------------------------- */
 
+static void assert_sleeps(struct puppet *p, bool has_timeout)
+{
+    if (has_timeout)
+        assert_blocked_with_timeout(p);
+    else
+        assert_blocked(p);
+}
+
 static void put_sleeps_until_there_is_room_over(int backend)
 {
     static const char longer[] = "as long as two of them.";
@@ -609,11 +728,11 @@ static void put_sleeps_until_there_is_room_over(int backend)
 
         puppet_use(a);
         n = fill_up(in_a);
-        begin(b, ring_put(in_b, arena_string(longer), strlen(longer), -1));
-        assert_blocked(b);
+        begin(b, ring_put(in_b, arena_string(longer), strlen(longer), round == 0 ? -1 : 1000000));
+        assert_sleeps(b, round != 0);
         puppet_use(a);
         assert_next(in_a, "filling"); /* room for 16 bytes, and 32 are wanted */
-        assert_blocked(b);
+        assert_sleeps(b, round != 0);
         puppet_use(a);
         assert_next(in_a, "filling");
         assert_goes_on(b, NO_ROOM_SEEN);
@@ -622,6 +741,11 @@ static void put_sleeps_until_there_is_room_over(int backend)
         while (n-- > 2)
             assert_next(in_a, "filling");
         assert_next(in_a, longer);
+    }
+    if (backend == RING_SYSV) { /* the other one has a test for it */
+        assert_times_out(in_a, false);
+        fill_up(in_a);
+        assert_times_out(in_a, true);
     }
     ring_destroy(name, backend);
 }
@@ -656,7 +780,7 @@ static char state_of(const struct puppet *p)
 
 static void signal_puppet(const struct puppet *p, int signal)
 {
-    if (kill(puppet_pid(p), signal) < 0)
+    if (kill(puppet_pid(p), signal) < 0 && errno != ESRCH)
         testkit_broken("cannot send a signal to a puppet: %s", strerror(errno));
 }
 
@@ -664,6 +788,144 @@ static void stop(const struct puppet *p)
 {
     signal_puppet(p, SIGSTOP);
     WAIT_UNTIL(state_of(p) == 'T');
+}
+
+struct bystander {
+    struct puppet *puppet;
+    struct ring *ring;
+    char *buf;
+};
+
+/* Which of two calls is over; one that polls may take its time. */
+static int first_to_return(struct puppet *p[2])
+{
+    struct deadline until = deadline_start();
+
+    do {
+        enum puppet_state states[2] = {puppet_settle(p[0]), puppet_settle(p[1])};
+
+        for (int i = 0; i < 2; i++)
+            if (states[i] == PUPPET_RETURNED)
+                return i;
+        if (states[0] == PUPPET_BLOCKED && states[1] == PUPPET_BLOCKED)
+            break;
+    } while (deadline_look_again(&until));
+    fail_msg(NO_MESSAGE_SEEN);
+    return 0;
+}
+
+/* Two wait for a message, without a timeout and with: the first message is for one of
+ * them, and the other goes on waiting; two that come before they are awake
+ * are for both. */
+static void two_wait_for_messages(const char *name, struct puppet *a, struct ring *in_a)
+{
+    struct puppet *p[2];
+    struct ring *r[2];
+    char *buf[2];
+
+    for (int i = 0; i < 2; i++) {
+        p[i] = puppet_start();
+        r[i] = OPENED(p[i], name, RING_POSIX, 128, 0);
+        buf[i] = arena_out("buf", 16);
+    }
+    for (int timed = 0; timed < 2; timed++) {
+        int first;
+
+        for (int i = 0; i < 2; i++) {
+            begin(p[i], ring_get(r[i], buf[i], 16, timed ? 1000000 : -1));
+            assert_waits(p[i]);
+        }
+        puppet_use(a);
+        put_text(in_a, "for one");
+        first = first_to_return(p);
+        assert_int_equal(finish(p[first]), 7);
+        assert_memory_equal(buf[first], "for one", 7);
+        assert_waits(p[!first]);
+        puppet_use(a);
+        put_text(in_a, "another");
+        assert_goes_on(p[!first], NO_MESSAGE_SEEN);
+        assert_int_equal(finish(p[!first]), 7);
+        assert_memory_equal(buf[!first], "another", 7);
+
+        for (int i = 0; i < 2; i++) {
+            begin(p[i], ring_get(r[i], buf[i], 16, timed ? 1000000 : -1));
+            assert_waits(p[i]);
+            stop(p[i]);
+        }
+        puppet_use(a);
+        put_text(in_a, "one");
+        put_text(in_a, "two");
+        for (int i = 0; i < 2; i++) {
+            signal_puppet(p[i], SIGCONT);
+            WAIT_UNTIL(state_of(p[i]) != 'T');
+        }
+        for (int i = 0; i < 2; i++) {
+            assert_goes_on(p[i], NO_MESSAGE_SEEN);
+            assert_int_equal(finish(p[i]), 3);
+        }
+    }
+}
+
+/* Holds one that waits, for a message or for room, right behind its nth call
+ * of that kind, brings about what it waits for, and lets it go on; false if
+ * it fell asleep before.  Whoever looks, gives the lock away and then falls
+ * asleep, as a call that nobody wakes any more, is found out here. */
+static bool hold_the_waiter(bool puts, int timeout_ms, enum fault_call where, unsigned nth,
+                            struct bystander *a, struct bystander *b)
+{
+    struct puppet *waiter = b->puppet, *waker = a->puppet;
+    bool held;
+    int n = 0;
+
+    puppet_use(waker);
+    if (puts)
+        n = fill_up(a->ring);
+    fault_clear(waiter);
+    fault_hold(waiter, where, nth);
+    if (puts)
+        begin(waiter, ring_put(b->ring, b->buf, 7, timeout_ms));
+    else
+        begin(waiter, ring_get(b->ring, b->buf, 16, timeout_ms));
+    held = puppet_settle(waiter) == PUPPET_HELD;
+    if (puts)
+        begin(waker, ring_get(a->ring, a->buf, 16, -1));
+    else
+        begin(waker, ring_put(a->ring, a->buf, 7, -1));
+    puppet_settle(waker); /* it may need what the one that is held has locked */
+    fault_release(waiter);
+    assert_int_equal(finish(waker), puts ? 7 : 0);
+    assert_goes_on(waiter, puts ? NO_ROOM_SEEN : NO_MESSAGE_SEEN);
+    assert_int_equal(finish(waiter), puts ? 0 : 7);
+    fault_clear(waiter);
+    for (puppet_use(waker); n > 0; n--)
+        if (get_text(a->ring) == NULL)
+            fail_msg("a message that was put is not there");
+    assert_empty(a->ring);
+    return held;
+}
+
+static void nobody_is_woken_before_he_sleeps(const char *name)
+{
+    static const enum fault_call calls[] = {FAULT_MUTEX_LOCK, FAULT_MUTEX_UNLOCK, FAULT_SEM_WAIT,
+                                            FAULT_SEM_POST, FAULT_SEMOP};
+    struct bystander a = {.puppet = puppet_start(), .buf = arena_alloc("waker", 16)};
+    struct bystander b = {.puppet = puppet_start(), .buf = arena_alloc("waiter", 16)};
+    bool sleeps;
+
+    a.ring = OPENED(a.puppet, name, RING_POSIX, 128, 0);
+    b.ring = OPENED(b.puppet, name, RING_POSIX, 128, 0);
+    begin(b.puppet, ring_get(b.ring, b.buf, 16, -1));
+    sleeps = puppet_settle(b.puppet) == PUPPET_BLOCKED;
+    puppet_use(a.puppet);
+    put_text(a.ring, "wake up");
+    assert_int_equal(finish(b.puppet), 7);
+    if (!sleeps) /* and needs no wake-up, which other tests judge */
+        return;
+    for (int way = 0; way < 4; way++)
+        for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+            for (unsigned nth = 1; nth <= MOST_HOLDS; nth++)
+                if (!hold_the_waiter(way % 2, way < 2 ? -1 : 1000000, calls[i], nth, &a, &b))
+                    break;
 }
 
 TEST(a_wake_up_is_not_lost_on_one_who_cannot_use_it)
@@ -725,6 +987,10 @@ TEST(a_wake_up_is_not_lost_on_one_who_cannot_use_it)
         if (finish(b) != 3 && errno != EMSGSIZE)
             fail_msg("ring_get failed with %s", strerrorname_np(errno));
     }
+    while (puppet_use(a), get_text(in_a) != NULL)
+        continue;
+    two_wait_for_messages(name, a, in_a);
+    nobody_is_woken_before_he_sleeps(name);
     ring_destroy(name, RING_POSIX);
 }
 
@@ -781,17 +1047,18 @@ static void assert_long(const unsigned char *buf, ssize_t len, uint64_t seed, co
         fail_msg("%s did not come out as it was put", what);
 }
 
-static void putters_do_not_mix_over(int backend)
+static void putters_do_not_mix_over(int backend, unsigned flags)
 {
     const char *name = fresh_name();
     struct puppet *a = puppet_start();
     struct puppet *b = puppet_start();
-    struct ring *in_a = OPENED(a, name, backend, 16384, RING_CREATE);
-    struct ring *in_b = OPENED(b, name, backend, 16384, 0);
+    struct ring *in_a = OPENED(a, name, backend, 16384, RING_CREATE | flags);
+    struct ring *in_b = OPENED(b, name, backend, 16384, flags);
     unsigned char *first = arena_trap("first", LONG_BEFORE_TRAP);
+    unsigned char *third = arena_trap("third", LONG_BEFORE_TRAP);
     unsigned char *second = arena_alloc("second", LONG_BYTES);
     unsigned char *buf = arena_out("buf", LONG_BYTES);
-    int one;
+    int one, len;
 
     fill(first, LONG_BYTES, 1);
     fill(second, LONG_BYTES, 2);
@@ -806,19 +1073,30 @@ static void putters_do_not_mix_over(int backend)
                  "with a timeout of 0 failed with %s",
                  strerrorname_np(errno));
 
-    puppet_use(a);
-    assert_int_equal(ring_get(in_a, buf, LONG_BYTES, 0), LONG_BYTES);
-    one = buf[0] == first[0] ? 1 : 2; /* either may be the older one */
-    assert_long(buf, LONG_BYTES, (uint64_t)one, "one of two messages that were put together");
-    assert_long(buf, ring_get(in_a, buf, LONG_BYTES, 0), (uint64_t)(3 - one),
+    begin(a, ring_get(in_a, third, LONG_BYTES, -1));
+    assert_trapped(a);
+    begin(b, ring_get(in_b, buf, LONG_BYTES, 0)); /* there are two */
+    puppet_settle(b);
+    trap_release(a);
+    assert_int_equal(finish(a), LONG_BYTES);
+    len = finish(b);
+    if (len < 0)
+        fail_msg("there is a message, another process is in the middle of ring_get, and ring_get "
+                 "with a timeout of 0 failed with %s",
+                 strerrorname_np(errno));
+    one = third[0] == first[0] ? 1 : 2; /* either may be the older one */
+    assert_long(third, LONG_BYTES, (uint64_t)one, "one of two messages that were put together");
+    assert_long(buf, len, (uint64_t)(3 - one),
                 "the other of two messages that were put together");
+    puppet_use(a);
     assert_empty(in_a);
     ring_destroy(name, backend);
 }
 
 TEST(putters_do_not_mix)
 {
-    putters_do_not_mix_over(RING_POSIX);
+    putters_do_not_mix_over(RING_POSIX, 0);
+    putters_do_not_mix_over(RING_POSIX, RING_SPIN);
 }
 
 /* Another waits for the room of the message that is being copied out. */
@@ -860,7 +1138,7 @@ TEST(room_is_free_when_the_message_is_out)
 
 TEST(sysv_copies_do_not_mix)
 {
-    putters_do_not_mix_over(RING_SYSV);
+    putters_do_not_mix_over(RING_SYSV, 0);
     room_is_free_when_the_message_is_out_over(RING_SYSV, 0);
 }
 
@@ -869,14 +1147,17 @@ TEST(sysv_copies_do_not_mix)
 #define STILL_HELD "it waits for a process that was killed in the middle of a call"
 #define ROOM_LOST "the ring takes less than before a process died in it"
 
-/* Kills a process in the middle of copying a message in. */
+/* Kills a process, which has put one message if it is given one, in the
+ * middle of copying another in. */
 static void die_in_put(const char *name, int backend, size_t capacity, unsigned flags,
-                       void (*meanwhile)(void *), void *arg)
+                       const char *before, void (*meanwhile)(void *), void *arg)
 {
     struct puppet *p = puppet_start();
     struct ring *r = OPENED(p, name, backend, capacity, flags);
     unsigned char *message = arena_trap("message", 100);
 
+    if (before != NULL)
+        put_text(r, before);
     memset(message, '!', 100);
     begin(p, ring_put(r, message, 200, -1));
     assert_trapped(p);
@@ -899,12 +1180,6 @@ static void die_in_get(const char *name, int backend, size_t capacity, unsigned 
         meanwhile(arg);
     puppet_kill(p);
 }
-
-struct bystander {
-    struct puppet *puppet;
-    struct ring *ring;
-    char *buf;
-};
 
 static void begin_put(void *arg)
 {
@@ -935,9 +1210,7 @@ static void killed_in_put_the_others_go_on_over(int backend)
     b.ring = OPENED(b.puppet, name, backend, 512, 0);
     room = room_for(b.ring);
     for (int round = 0; round < 2; round++) {
-        puppet_use(a);
-        put_text(in_a, "before");
-        die_in_put(name, backend, 512, 0, begin_put, &b);
+        die_in_put(name, backend, 512, 0, "before", begin_put, &b);
         assert_goes_on(b.puppet, STILL_HELD);
         assert_int_equal(finish(b.puppet), 0);
 
@@ -952,7 +1225,13 @@ static void killed_in_put_the_others_go_on_over(int backend)
         if (room_for(b.ring) != room)
             fail_msg(ROOM_LOST);
     }
-    ring_destroy(name, backend);
+    die_in_put(name, backend, 512, 0, NULL, NULL, NULL); /* and nobody puts or gets after that */
+    begin(a, ring_destroy(name, backend));
+    assert_goes_on(a, STILL_HELD);
+    assert_int_equal(finish(a), 0);
+    begin(a, ring_close(in_a));
+    assert_goes_on(a, STILL_HELD);
+    assert_int_equal(finish(a), 0);
 }
 
 TEST(killed_in_put_the_others_go_on)
@@ -963,6 +1242,33 @@ TEST(killed_in_put_the_others_go_on)
 TEST(sysv_killed_in_put_the_others_go_on)
 {
     killed_in_put_the_others_go_on_over(RING_SYSV);
+}
+
+/* On a full ring one waits for the room of the message that another dies with.
+ * Either the message is still there, or its room is, and then the one that
+ * waits must have it. */
+static void room_of_the_dead(const char *name, struct ring *in_a, struct puppet *a,
+                             struct bystander *b, const char *old)
+{
+    char *message = arena_string(old);
+    char *largest = arena_alloc("message", 512 - 8);
+    enum puppet_state state;
+
+    puppet_use(a);
+    put_text(in_a, old);
+    fill_up(in_a);
+    begin(b->puppet, ring_put(b->ring, message, strlen(old), -1));
+    assert_waits(b->puppet);
+    die_in_get(name, RING_POSIX, 512, 0, NULL, NULL);
+    puppet_use(a); /* the first to have the lock, who gains nothing by it */
+    assert_int_equal(ring_put(in_a, largest, 512 - 8, 0), -1);
+    state = puppet_settle(b->puppet);
+    puppet_use(a);
+    if (state == PUPPET_BLOCKED && ring_put(in_a, message, strlen(old), 0) == 0)
+        fail_msg("a ring_get was killed, its message is gone, and ring_put still waits for the "
+                 "room of it");
+    if (state == PUPPET_RETURNED)
+        assert_int_equal(finish(b->puppet), 0);
 }
 
 TEST(killed_in_get_the_others_go_on)
@@ -997,6 +1303,7 @@ TEST(killed_in_get_the_others_go_on)
         if (room_for(in_a) != room)
             fail_msg(ROOM_LOST);
     }
+    room_of_the_dead(name, in_a, a, &b, old);
     ring_destroy(name, RING_POSIX);
 }
 
@@ -1015,17 +1322,20 @@ TEST(a_waiter_inherits_the_lock_of_the_dead)
     struct puppet *a = puppet_start();
     struct ring *in_a = OPENED(a, name, RING_POSIX, 512, RING_CREATE);
     struct bystander b = {.puppet = puppet_start(), .buf = arena_out("buf", 200)};
+    char *message = arena_string("of b");
 
     b.ring = OPENED(b.puppet, name, RING_POSIX, 512, 0);
-    for (int round = 0; round < 2; round++) {
+    for (int round = 0; round < 4; round++) {
+        int timeout_ms = round % 2 == 0 ? -1 : 1000000, n;
+
         /* It sleeps, a message is there, and before it wakes up a process
          * takes the lock to die with. */
-        begin(b.puppet, ring_get(b.ring, b.buf, 200, -1));
+        begin(b.puppet, ring_get(b.ring, b.buf, 200, timeout_ms));
         assert_waits(b.puppet);
         stop(b.puppet);
         puppet_use(a);
         put_text(in_a, "for b");
-        die_in_put(name, RING_POSIX, 512, 0, wake_up, &b);
+        die_in_put(name, RING_POSIX, 512, 0, NULL, wake_up, &b);
         assert_goes_on(b.puppet, STILL_HELD);
         assert_int_equal(finish(b.puppet), 5);
         assert_memory_equal(b.buf, "for b", 5);
@@ -1035,6 +1345,24 @@ TEST(a_waiter_inherits_the_lock_of_the_dead)
         assert_int_equal(finish(a), 0);
         puppet_use(b.puppet);
         assert_next(b.ring, "on");
+
+        /* The same with room: enough for b, and for the one that dies. */
+        puppet_use(a);
+        n = fill_up(in_a);
+        begin(b.puppet, ring_put(b.ring, message, 4, timeout_ms));
+        assert_waits(b.puppet);
+        stop(b.puppet);
+        puppet_use(a);
+        for (int i = 0; i < 16; i++, n--)
+            assert_next(in_a, "filling");
+        die_in_put(name, RING_POSIX, 512, 0, NULL, wake_up, &b);
+        assert_goes_on(b.puppet, STILL_HELD);
+        assert_int_equal(finish(b.puppet), 0);
+        puppet_use(a);
+        for (; n > 0; n--)
+            assert_next(in_a, "filling");
+        assert_next(in_a, "of b");
+        assert_empty(in_a);
     }
     ring_destroy(name, RING_POSIX);
 }
@@ -1066,14 +1394,62 @@ static void after_destroy_nothing_is_left_over(int backend)
     assert_nothing_left();
 }
 
+/* The ring is destroyed while another is opening it, held right behind its nth
+ * call of that kind; false if it makes none.  That one gets the old ring or,
+ * with RING_CREATE, a new one. */
+static bool destroy_under(int backend, enum fault_call where, unsigned nth, struct puppet *a,
+                          struct puppet *b, unsigned flags)
+{
+    const char *name = fresh_name();
+    struct ring *in_a = OPENED(a, name, backend, 64, RING_CREATE), *in_b;
+    bool held;
+
+    ring_close(in_a);
+    fault_clear(b);
+    fault_hold(b, where, nth);
+    begin(b, ring_open(name, backend, 64, flags));
+    held = puppet_settle(b) == PUPPET_HELD;
+    begin(a, ring_destroy(name, backend));
+    puppet_settle(a); /* it may wait for the one who opens */
+    fault_release(b);
+    in_b = (struct ring *)finish_word(b);
+    if (in_b == NULL && (flags & RING_CREATE || (errno != ENOENT && errno != EIDRM)))
+        fail_msg("a ring was destroyed while ring_open%s looked for it, and ring_open failed with "
+                 "%s",
+                 flags & RING_CREATE ? " with RING_CREATE" : "", strerrorname_np(errno));
+    assert_int_equal(finish(a), 0);
+    fault_clear(b);
+    puppet_use(b);
+    ring_close(in_b);
+    ring_destroy(name, backend); /* if b made a new one */
+    assert_nothing_left();
+    return held;
+}
+
+static void who_opens_meets_the_end_over(int backend)
+{
+    static const enum fault_call calls[] = {FAULT_SHM_OPEN, FAULT_MMAP,   FAULT_SHMGET, FAULT_SHMAT,
+                                            FAULT_SHMCTL,   FAULT_SEM_OPEN, FAULT_SEMGET};
+    struct puppet *a = puppet_start();
+    struct puppet *b = puppet_start();
+
+    for (unsigned flags = 0; flags <= RING_CREATE; flags += RING_CREATE)
+        for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+            for (unsigned nth = 1; nth <= MOST_HOLDS; nth++)
+                if (!destroy_under(backend, calls[i], nth, a, b, flags))
+                    break;
+}
+
 TEST(after_destroy_nothing_is_left)
 {
     after_destroy_nothing_is_left_over(RING_POSIX);
+    who_opens_meets_the_end_over(RING_POSIX);
 }
 
 TEST(sysv_after_destroy_nothing_is_left)
 {
     after_destroy_nothing_is_left_over(RING_SYSV);
+    who_opens_meets_the_end_over(RING_SYSV);
 }
 
 static void who_has_a_destroyed_ring_open_goes_on_over(int backend)
@@ -1100,14 +1476,17 @@ static void who_has_a_destroyed_ring_open_goes_on_over(int backend)
     puppet_use(b);
     assert_next(in_b, "among us");
 
+    assert_int_equal(ring_close(in_b), 0);
+    puppet_use(a);
+    assert_int_equal(ring_close(in_a), 0); /* the last one takes the old ring with it, */
+    in_a = OPENED(a, name, backend, 256, 0); /* and not the new one's name */
+    assert_next(in_a, "new");
+    put_text(in_a, "newer");
+    assert_int_equal(ring_close(in_a), 0);
     puppet_use(c);
-    assert_next(in_c, "new");
+    assert_next(in_c, "newer");
     assert_int_equal(ring_close(in_c), 0);
     assert_int_equal(ring_destroy(name, backend), 0);
-    puppet_use(a);
-    assert_int_equal(ring_close(in_a), 0);
-    puppet_use(b);
-    assert_int_equal(ring_close(in_b), 0);
     assert_nothing_left();
 }
 
@@ -1145,8 +1524,12 @@ TEST(close_gives_everything_back)
                      strerrorname_np(script_errno(s, 2 * i)), i);
         assert_int_equal((int)script_result(s, 2 * i + 1), 0);
     }
+    assert_int_equal(ring_close(NULL), 0);
     assert_fds_are(puppet_pid(a), fds, nfds);
+    assert_not_mapped(a, name, RING_POSIX, "ring_close");
     ring_destroy(name, RING_POSIX);
+    assert_fds_are(puppet_pid(a), fds, nfds);
+    assert_not_mapped(a, name, RING_POSIX, "ring_destroy");
 }
 
 /* ---- one producer, one consumer ---------------------------------------------------------- */
@@ -1169,11 +1552,11 @@ TEST(spsc_both_sides_sleep_and_are_woken)
     struct ring *in_b = OPENED(b, name, RING_POSIX, 64, RING_SPSC);
     char *buf = arena_out("buf", 24);
 
-    for (int round = 0; round < 3; round++) {
-        int n;
+    for (int round = 0; round < 4; round++) {
+        int timeout_ms = round < 2 ? -1 : 1000000, n;
 
-        begin(b, ring_get(in_b, buf, 24, -1));
-        assert_blocked(b);
+        begin(b, ring_get(in_b, buf, 24, timeout_ms));
+        assert_sleeps(b, timeout_ms > 0);
         puppet_use(a);
         put_text(in_a, "wake up");
         assert_goes_on(b, NO_MESSAGE_SEEN);
@@ -1181,11 +1564,11 @@ TEST(spsc_both_sides_sleep_and_are_woken)
 
         puppet_use(a);
         n = fill_up(in_a);
-        begin(a, ring_put(in_a, arena_string(longer), strlen(longer), -1));
-        assert_blocked(a);
+        begin(a, ring_put(in_a, arena_string(longer), strlen(longer), timeout_ms));
+        assert_sleeps(a, timeout_ms > 0);
         puppet_use(b);
         assert_next(in_b, "filling");
-        assert_blocked(a);
+        assert_sleeps(a, timeout_ms > 0);
         puppet_use(b);
         assert_next(in_b, "filling");
         assert_goes_on(a, NO_ROOM_SEEN);
@@ -1196,23 +1579,34 @@ TEST(spsc_both_sides_sleep_and_are_woken)
         assert_next(in_b, longer);
     }
     ring_destroy(name, RING_POSIX);
+
+    for (unsigned spin = 0; spin <= RING_SPIN; spin += RING_SPIN) {
+        name = fresh_name();
+        in_a = OPENED(a, name, RING_POSIX, 64, RING_CREATE | RING_SPSC | spin);
+        in_b = OPENED(b, name, RING_POSIX, 64, RING_SPSC | spin);
+        assert_times_out(in_b, false);
+        puppet_use(a);
+        fill_up(in_a);
+        assert_times_out(in_a, true);
+        ring_destroy(name, RING_POSIX);
+    }
 }
 
-TEST(spsc_who_was_killed_is_replaced)
+static void spsc_who_was_killed_is_replaced_over(unsigned spsc)
 {
     static const char old[] = "the one that the dead process had half of in its buffer";
-    const unsigned spsc = RING_SPSC;
     const char *name = fresh_name();
     struct puppet *producer, *consumer = puppet_start();
     struct ring *in_p, *in_c = OPENED(consumer, name, RING_POSIX, 512, RING_CREATE | spsc);
     const char *text;
 
-    die_in_put(name, RING_POSIX, 512, spsc, NULL, NULL);
+    die_in_put(name, RING_POSIX, 512, spsc, "of the dead", NULL, NULL);
     producer = puppet_start();
     in_p = OPENED(producer, name, RING_POSIX, 512, spsc);
     put_text(in_p, old);
     put_text(in_p, "the next");
     puppet_use(consumer);
+    assert_next(in_c, "of the dead");
     ring_close(in_c);
     die_in_get(name, RING_POSIX, 512, spsc, NULL, NULL);
 
@@ -1225,4 +1619,10 @@ TEST(spsc_who_was_killed_is_replaced)
     assert_string_equal(text, "the next");
     assert_empty(in_c);
     ring_destroy(name, RING_POSIX);
+}
+
+TEST(spsc_who_was_killed_is_replaced)
+{
+    spsc_who_was_killed_is_replaced_over(RING_SPSC);
+    spsc_who_was_killed_is_replaced_over(RING_SPSC | RING_SPIN);
 }

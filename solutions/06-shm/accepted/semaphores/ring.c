@@ -455,19 +455,19 @@ static int create_or_attach(struct ring *r, const char *name, size_t capacity_by
             if (errno != EEXIST || flags & RING_EXCL)
                 return -1;
         }
-        if (attach(r, name) == 0)
-            break;
+        if (attach(r, name) == 0) {
+            if (check_segment(r->segment, r->size_bytes, name, capacity_bytes, belongs) == 0 &&
+                enter(r->segment) == 0)
+                return 0;
+            error = errno;
+            r->backend->detach(r->segment, r->size_bytes);
+            errno = error;
+        }
         if (errno != EAGAIN && !(errno == ENOENT && flags & RING_CREATE))
             return -1;
         if (look_again(&looks) < 0)
             return -1;
     }
-    if (check_segment(r->segment, r->size_bytes, name, capacity_bytes, belongs) == 0 &&
-        enter(r->segment) == 0)
-        return 0;
-    error = errno;
-    r->backend->detach(r->segment, r->size_bytes);
-    return fail(error);
 }
 
 /* ---- the contract ------------------------------------------------------------------ */
