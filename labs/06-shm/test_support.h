@@ -265,17 +265,27 @@ static inline uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* What a put and a get give that cannot go on: at once, or when it is time. */
+static inline void assert_ring_times_out(struct ring *ring, bool puts, char *buf, int timeout_ms)
+{
+    if (puts)
+        assert_fails(ring_put(ring, buf, 8, timeout_ms), ETIMEDOUT);
+    else
+        assert_fails(ring_get(ring, buf, 8, timeout_ms), ETIMEDOUT);
+}
+
+/* What a put or a get gives that cannot go on: at once, or when it is time.
+ * The time ends in the second in which it begins: whether it would end in the
+ * next one is no matter of chance, and of a test with longer ones. */
 static inline void assert_times_out(struct ring *ring, bool puts)
 {
+    enum { SECOND_NS = 1000000000 };
     char *buf = arena_out("buf", 8);
-    uint64_t start_ns = now_ns();
+    uint64_t start_ns;
 
-    for (int timeout_ms = 0; timeout_ms <= 30; timeout_ms += 30)
-        if (puts)
-            assert_fails(ring_put(ring, buf, 8, timeout_ms), ETIMEDOUT);
-        else
-            assert_fails(ring_get(ring, buf, 8, timeout_ms), ETIMEDOUT);
+    assert_ring_times_out(ring, puts, buf, 0);
+    WAIT_UNTIL(now_ns() % SECOND_NS < SECOND_NS / 2);
+    start_ns = now_ns();
+    assert_ring_times_out(ring, puts, buf, 30);
     if (now_ns() - start_ns < 30000000)
         fail_msg("%s with a timeout of 30 ms ended sooner", puts ? "ring_put" : "ring_get");
 }
