@@ -43,8 +43,8 @@ def choose(wanted: str, lab: Lab, kit: Kit) -> BoxKind:
         problem, cure = _remembered(name, build_folder(lab.root) / "kit"), mend(name)
         if not problem and name == "uid":
             problem = readable_secrets(lab, kit)
-            places = [lab.soldir.parent, kit.folder.parent, *_histories(lab)]
-            cure = f"chmod -R go= {' '.join(map(str, places))}"
+            history = f" {_history(lab)}" if _history(lab).exists() else ""
+            cure = f"chmod -R go= {lab.soldir.parent} {kit.folder.parent}{history}"
         if not problem:
             return BOXES[name]
         problems.append(f"{name}: {problem}\n    to mend: {cure}")
@@ -87,7 +87,7 @@ def mend(name: Kind) -> str:
 def readable_secrets(lab: Lab, kit: Kit) -> str:
     """What a box of kind uid could read and must not; "" when there is nothing."""
     secrets = [p for p in lab.soldir.rglob("*") if p.is_file()] + [kit.test_graded]
-    secrets += [p / "HEAD" for p in _histories(lab)]
+    secrets.append(_history(lab) / "HEAD")
     lease = uids.lease()
     try:
         seen = subprocess.run(
@@ -113,9 +113,9 @@ def readable_secrets(lab: Lab, kit: Kit) -> str:
     return f"submissions could read {readable[0]}" if readable else ""
 
 
-def _histories(lab: Lab) -> list[Path]:
-    """Where git keeps what solutions/ holds and held."""
-    return [p for p in (lab.root / ".git",) if (p / "HEAD").exists()]
+def _history(lab: Lab) -> Path:
+    """Where git keeps what solutions/ holds and held, if it does."""
+    return lab.root / ".git"
 
 
 def _remembered(name: Kind, folder: Path) -> str:

@@ -13,7 +13,7 @@ from labkit.inspection import accepted_folders
 from labkit.kit import build_folder
 from labkit.manifest import Lab
 from labkit.mutants import load_mutant, mutant_paths, write_mutant
-from labkit.skeleton import write_reference
+from labkit.skeleton import write_accepted, write_reference
 
 
 def sample_class(lab: Lab) -> tuple[Path, ...]:
@@ -25,7 +25,8 @@ def sample_class(lab: Lab) -> tuple[Path, ...]:
     write_reference(lab, reference)
     made = [reference, _copy(lab, lab.labdir, folder / "skeleton")]
     for path in accepted_folders(lab):
-        made.append(_copy(lab, path, folder / f"accepted {path.name}"))
+        made.append(folder / f"accepted {path.name}")
+        write_accepted(lab, path, made[-1])
     for patch in mutant_paths(lab):
         mutant = load_mutant(patch, lab)
         made.append(folder / f"broken {mutant.name}")

@@ -6,6 +6,7 @@ student would have handed it in.
 """
 
 import difflib
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,16 @@ def write_reference(lab: Lab, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     for name in lab.files:
         (into / name).write_text(plain(lab.soldir / name, solution=True), encoding="utf-8")
+
+
+def write_accepted(lab: Lab, folder: Path, into: Path) -> None:
+    """An accepted solution as a student would hand it in: its files, and the reference's others."""
+    own = [name for name in lab.files if (folder / name).exists()]
+    if not own:
+        raise ManifestError(f"{folder}: holds none of {', '.join(lab.files)}")
+    write_reference(lab, into)
+    for name in own:
+        shutil.copyfile(folder / name, into / name)
 
 
 def write_skeleton(lab: Lab) -> tuple[str, ...]:

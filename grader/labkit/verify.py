@@ -22,7 +22,7 @@ from labkit.kit import build_kit, make
 from labkit.manifest import MEMCHECK, WARNINGS, Accepted, Lab
 from labkit.mutants import load_mutant, mutant_paths, write_mutant
 from labkit.result import Result
-from labkit.skeleton import write_reference
+from labkit.skeleton import write_accepted, write_reference
 
 SKELETON_PERCENT: Final = 25  # what is handed out scores less
 LIST_SECONDS: Final = 10
@@ -173,7 +173,10 @@ def _reference_scores_full(lab: Lab, options: Options) -> list[str]:
 
 def _accepted_scores_full(lab: Lab, path: Path, options: Options) -> list[str]:
     accepted = lab.accepted.get(path.name, Accepted(path.name))
-    return _scores_full(lab, path, options, covers=accepted.covers)
+    with TemporaryDirectory(prefix="labkit-verify-") as folder:
+        source = Path(folder, path.name)
+        write_accepted(lab, path, source)
+        return _scores_full(lab, source, options, covers=accepted.covers)
 
 
 def _scores_full(

@@ -86,18 +86,26 @@ def workroom(lab: Lab, kit: Kit) -> Iterator[Workroom]:
         temporary = tempfile.TemporaryDirectory(prefix="labkit-")
     except OSError as error:
         raise GraderError(f"no temporary folder can be made: {error}") from error
-    with temporary as name:
-        lease = uids.lease() if os.geteuid() == 0 else None  # its number is the group's
-        room = Workroom(Path(name), lease.uid if lease else None)
+    with temporary as name, _own_group() as group:
+        room = Workroom(Path(name), group)
         try:
-            try:
-                _fill(room, lab, kit)
-            except OSError as error:
-                raise GraderError(f"the temporary folder cannot be used: {error}") from error
-            yield room
-        finally:
-            if lease:
-                lease.release()
+            _fill(room, lab, kit)
+        except OSError as error:
+            raise GraderError(f"the temporary folder cannot be used: {error}") from error
+        yield room
+
+
+@contextmanager
+def _own_group() -> Iterator[int | None]:
+    """A group that nobody else is in, for root; its number is a uid's of the pool."""
+    if os.geteuid() != 0:
+        yield None
+        return
+    lease = uids.lease()
+    try:
+        yield lease.uid
+    finally:
+        lease.release()
 
 
 def _fill(room: Workroom, lab: Lab, kit: Kit) -> None:

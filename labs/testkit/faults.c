@@ -111,11 +111,13 @@ static struct verdict enter(enum fault_call call)
     return verdict;
 }
 
-void stand_still(atomic_uint *flag)
+void stand_still(atomic_uint *flag, const atomic_uint *wanted)
 {
     int saved = errno;
 
     atomic_store(flag, 1);
+    if (wanted && atomic_load(wanted) == 0)
+        atomic_store(flag, 0);
     while (atomic_load(flag) != 0)
         syscall(SYS_futex, flag, FUTEX_WAIT, 1, NULL, NULL, 0);
     errno = saved;
@@ -127,7 +129,7 @@ static void leave(const struct verdict *verdict)
         return;
     pause_for(verdict->slot, verdict->seed + 1, verdict->max_us);
     if (verdict->hold)
-        stand_still(&verdict->slot->held);
+        stand_still(&verdict->slot->held, &verdict->slot->nfaults);
 }
 
 /* Some names have two versions in libc, with different structures behind them
@@ -364,7 +366,7 @@ static void *displaced(void)
             errno = verdict.error;                                             \
             return MAP_FAILED;                                                 \
         }                                                                      \
-        if (!at && (flags & MAP_TYPE) != MAP_PRIVATE)                                     \
+        if (!at && (flags & MAP_TYPE) != MAP_PRIVATE)                          \
             at = displaced();                                                  \
         value = REAL(name)(at, len, prot, flags, fd, offset);                  \
         leave(&verdict);                                                       \

@@ -9,7 +9,9 @@
 void faults_arm(struct slot *slot);
 void faults_disarm(void);
 
-/* Raises a flag in the control page and sleeps until the test lowers it. */
-void stand_still(atomic_uint *flag);
+/* Raises a flag in the control page and sleeps until the test lowers it.  Does
+ * not sleep when the test no longer wants it: when *wanted, if there is one, is
+ * 0 by then. */
+void stand_still(atomic_uint *flag, const atomic_uint *wanted);
 
 #endif

@@ -265,18 +265,17 @@ static void look_at_sleep(const char *task, struct process_activity *out)
     char path[96], text[256];
     unsigned long long a[6];
     long number;
+    bool seen;
 
     snprintf(path, sizeof path, "%s/syscall", task);
-    if (!read_file(path, text, sizeof text)) {
-        out->in_unknown_sleep = true;
-        return;
-    }
-    if (strncmp(text, "running", 7) == 0) { /* it woke after its state was read */
+    seen = read_file(path, text, sizeof text);
+    if (seen && strncmp(text, "running", 7) == 0) { /* it woke after its state was read */
         out->asleep = false;
         out->runnable = true;
         return;
     }
-    if (sscanf(text, "%ld %llx %llx %llx %llx %llx %llx", &number, &a[0], &a[1], &a[2], &a[3],
+    if (!seen ||
+        sscanf(text, "%ld %llx %llx %llx %llx %llx %llx", &number, &a[0], &a[1], &a[2], &a[3],
                &a[4], &a[5]) != 7) {
         out->in_unknown_sleep = true;
         return;

@@ -65,8 +65,8 @@ static void send_or_leave(int kind, const struct frame *question, uint64_t value
 }
 
 /* A fault in a trap page stops the puppet where it stands, with every lock
- * held, until the test kills it or lets it go on.  Any other fault ends it as it would have
- * ended without this handler. */
+ * held, until the test kills it or lets it go on.  Any other fault ends it as
+ * it would have ended without this handler. */
 static void on_segv(int signal, siginfo_t *info, void *context)
 {
     uintptr_t at = (uintptr_t)info->si_addr - (uintptr_t)ARENA_ADDRESS;
@@ -78,7 +78,7 @@ static void on_segv(int signal, siginfo_t *info, void *context)
 
         if (mark->kind != MARK_TRAP || at < mark->at || at - mark->at >= mark->bytes)
             continue;
-        stand_still(&slot->trapped);
+        stand_still(&slot->trapped, NULL);
         mprotect(ARENA_ADDRESS + mark->at, mark->bytes, PROT_READ | PROT_WRITE);
         return;
     }

@@ -225,7 +225,8 @@ void fault_short(struct puppet *, enum fault_call, unsigned nth, size_t at_most_
 void fault_delay(struct puppet *, enum fault_call, uint64_t seed, unsigned max_us);
 /* The puppet makes its n-th such call and stands right behind it, in the
  * middle of whatever it does (puppet_settle gives PUPPET_HELD), until
- * fault_release(), which also forgets all plans. */
+ * fault_release(), which also forgets all plans: a call that has begun is not
+ * held any more. */
 void fault_hold(struct puppet *, enum fault_call, unsigned nth);
 void fault_release(struct puppet *);
 /* mmap and shmat without an address give another one in every puppet. */

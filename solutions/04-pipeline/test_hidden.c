@@ -273,7 +273,7 @@ TEST(an_interrupted_wait_goes_on)
     interrupt(p);
     interrupt(p);
     control_let_pass(control);
-    WAIT_UNTIL(has_returned(p));
+    fault_release(p);
     assert_succeeds(finish(p));
     assert_stage_exited(line, 0, 1);
     assert_file_holds(out, "still here\n");
@@ -1020,7 +1020,7 @@ static void stage_ends_during_the_first_wait(void)
     puppet_settle(p);
     control_let_pass(control);
     WAIT_UNTIL(activity_of(stage.pid).state == 'Z');
-    WAIT_UNTIL(has_returned(p));
+    fault_release(p);
     assert_succeeds(finish(p));
     assert_stage_exited(line, 0, 3);
 }

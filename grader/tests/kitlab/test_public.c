@@ -218,6 +218,20 @@ TEST(a_blocked_call_is_seen_and_can_be_finished)
     assert_int_equal(finish(p), 'x');
 }
 
+TEST(a_hold_can_be_let_go_before_it_comes)
+{
+    struct puppet *p = puppet_start();
+    int ends[2];
+
+    give_pipe(p, ends, 20);
+    fault_hold(p, FAULT_READ, 1);
+    begin(p, read_from(20));
+    assert_blocked(p);
+    fault_release(p);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_int_equal(finish(p), 'x');
+}
+
 TEST(memory_is_private_after_fork)
 {
     int *number = arena_alloc("number", sizeof *number);
