@@ -33,7 +33,8 @@ static struct buddy *new_region(size_t len_bytes)
 
 static void stop_because_of(size_t size_bytes)
 {
-    errx(1, "a new region gives no block of %zu bytes: there is nothing to measure yet", size_bytes);
+    errx(1, "a new region gives no block of %zu bytes: there is nothing to measure yet",
+         size_bytes);
 }
 
 static uint64_t next_random(void)
@@ -80,9 +81,10 @@ static void fill(size_t smallest, size_t largest)
     }
     if (asked_bytes == 0)
         stop_because_of(size_bytes);
-    printf("%5zu to %5zu bytes: asked for %9zu, in blocks of together %9zu: %5.1f %% of it wasted\n",
-           smallest, largest, asked_bytes, used_bytes(b),
-           100.0 - 100.0 * (double)asked_bytes / (double)used_bytes(b));
+    printf(
+        "%5zu to %5zu bytes: asked for %9zu, in blocks of together %9zu: %5.1f %% of it wasted\n",
+        smallest, largest, asked_bytes, used_bytes(b),
+        100.0 - 100.0 * (double)asked_bytes / (double)used_bytes(b));
 }
 
 static void internal(void)

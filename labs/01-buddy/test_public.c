@@ -25,9 +25,8 @@ TEST(alloc_rounds_up_to_a_power_of_two)
 {
     static const struct {
         size_t asked_bytes, block_bytes;
-    } cases[] = {{17, 32},   {32, 32},    {33, 64},     {100, 128},
-                 {128, 128}, {129, 256},  {1000, 1024}, {1024, 1024},
-                 {4096, 4096}};
+    } cases[] = {{17, 32},   {32, 32},     {33, 64},     {100, 128},  {128, 128},
+                 {129, 256}, {1000, 1024}, {1024, 1024}, {4096, 4096}};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct region r = region_at(4096, 16, 0);

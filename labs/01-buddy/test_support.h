@@ -37,11 +37,11 @@ static struct {
     int line;
 } caller = {__FILE__, __LINE__};
 
-#define fail_call(...)                                                         \
-    do {                                                                       \
-        print_error("ERROR: " __VA_ARGS__);                                    \
-        print_error("\n");                                                     \
-        _fail(caller.file, caller.line);                                       \
+#define fail_call(...)                                                                             \
+    do {                                                                                           \
+        print_error("ERROR: " __VA_ARGS__);                                                        \
+        print_error("\n");                                                                         \
+        _fail(caller.file, caller.line);                                                           \
     } while (0)
 
 /* ---- a region and its allocator -------------------------------------------- */
@@ -56,9 +56,11 @@ static inline size_t map_room(size_t nunits)
  * that is len_bytes or the next above it.  The metadata holds zeros, as only
  * one test judges what dirty metadata does; for Memcheck it is undefined, so
  * reading it before it was written is a mistake there. */
-static inline struct region region_at(size_t len_bytes, size_t min_block_bytes, size_t misalign_bytes)
+static inline struct region region_at(size_t len_bytes, size_t min_block_bytes,
+                                      size_t misalign_bytes)
 {
-    struct region r = {.len_bytes = len_bytes, .unit_bytes = min_block_bytes,
+    struct region r = {.len_bytes = len_bytes,
+                       .unit_bytes = min_block_bytes,
                        .nunits = len_bytes / min_block_bytes};
     size_t align_bytes = 4096;
 
@@ -97,8 +99,9 @@ static inline char *take(const struct region *r, size_t size_bytes)
         fail_call("buddy_alloc(b, %zu) gave NULL (%s): expected a block", size_bytes,
                   strerror(errno));
     if (offset_bytes >= r->len_bytes || r->len_bytes - offset_bytes < size_bytes)
-        fail_call("buddy_alloc(b, %zu) gave base%+td: that block is not inside the region of %zu bytes",
-                  size_bytes, (ptrdiff_t)offset_bytes, r->len_bytes);
+        fail_call(
+            "buddy_alloc(b, %zu) gave base%+td: that block is not inside the region of %zu bytes",
+            size_bytes, (ptrdiff_t)offset_bytes, r->len_bytes);
     return block;
 }
 
@@ -276,12 +279,13 @@ static inline void assert_block_has(const struct region *r, const char *block, s
     for (size_t i = 0; i < map.nblocks; i++)
         if (map.blocks[i].offset_bytes == (size_t)(block - r->base) && map.blocks[i].used) {
             if (map.blocks[i].size_bytes != size_bytes)
-                fail_call("buddy_alloc(b, %zu) took a block of %zu bytes: expected %zu", asked_bytes,
-                          map.blocks[i].size_bytes, size_bytes);
+                fail_call("buddy_alloc(b, %zu) took a block of %zu bytes: expected %zu",
+                          asked_bytes, map.blocks[i].size_bytes, size_bytes);
             return;
         }
-    fail_call("buddy_alloc(b, %zu) gave base+%zu, but buddy_blocks() shows no block in use there: %s",
-              asked_bytes, (size_t)(block - r->base), map_picture(r, &map));
+    fail_call(
+        "buddy_alloc(b, %zu) gave base+%zu, but buddy_blocks() shows no block in use there: %s",
+        asked_bytes, (size_t)(block - r->base), map_picture(r, &map));
 }
 
 /* ---- blocks in the order of their addresses ----------------------------------- */

@@ -26,8 +26,8 @@ TEST(stages_pass_data_on_in_order)
     assert_file_holds(out, "abc\n");
 
     rewind_files(in, out);
-    assert_line_succeeds(
-        LINE(CMD("sed", "s/a/ab/"), CMD("sed", "s/b/bc/"), CMD("sed", "s/c/cd/")), IN, OUT);
+    assert_line_succeeds(LINE(CMD("sed", "s/a/ab/"), CMD("sed", "s/b/bc/"), CMD("sed", "s/c/cd/")),
+                         IN, OUT);
     assert_file_holds(out, "abcd\n");
 }
 
@@ -144,10 +144,9 @@ TEST(all_stages_run_at_the_same_time)
     struct puppet *p = puppet_between(in, out);
     struct control control = control_open(p);
     struct told told[4];
-    struct line line = LINE(PROBE("announce", "0", "gate", "2", "pass"),
-                            PROBE("announce", "1", "gate", "2", "pass"),
-                            PROBE("announce", "2", "gate", "2", "pass"),
-                            PROBE("announce", "3", "gate", "2", "pass"));
+    struct line line = LINE(
+        PROBE("announce", "0", "gate", "2", "pass"), PROBE("announce", "1", "gate", "2", "pass"),
+        PROBE("announce", "2", "gate", "2", "pass"), PROBE("announce", "3", "gate", "2", "pass"));
 
     begin(p, run_line(line, IN, OUT));
     control_await(control, p, told, 4); /* nobody gets on before all are there */

@@ -148,8 +148,7 @@ static struct line UNUSED_ line_of(size_t nstages, char **const argvs[])
     line_of(sizeof((char **[]){__VA_ARGS__}) / sizeof(char **), (char **[]){__VA_ARGS__})
 #define PROBE(...) CMD(program_path("probe"), __VA_ARGS__)
 
-#define run_line(line, in, out)                                                                    \
-    pipeline_run((line).stages, (line).nstages, in, out, (line).status)
+#define run_line(line, in, out) pipeline_run((line).stages, (line).nstages, in, out, (line).status)
 
 /* "EAGAIN", for messages. */
 static const char UNUSED_ *error_name(int error)
@@ -219,8 +218,8 @@ static const char UNUSED_ *ending(int word)
 
 static void UNUSED_ assert_ending(size_t stage, int word, int expected)
 {
-    if (word != expected && !(WIFSIGNALED(word) && WIFSIGNALED(expected) &&
-                              WTERMSIG(word) == WTERMSIG(expected)))
+    if (word != expected &&
+        !(WIFSIGNALED(word) && WIFSIGNALED(expected) && WTERMSIG(word) == WTERMSIG(expected)))
         fail_msg("status[%zu] says that the stage %s; expected: it %s", stage, ending(word),
                  ending(expected));
 }
@@ -266,10 +265,8 @@ static bool UNUSED_ control_hear_once(struct control control, struct told *told,
         char bytes[CMSG_SPACE(sizeof(struct ucred))];
     } space;
     struct iovec place = {&told->said, sizeof told->said};
-    struct msghdr message = {.msg_iov = &place,
-                             .msg_iovlen = 1,
-                             .msg_control = &space,
-                             .msg_controllen = sizeof space};
+    struct msghdr message = {
+        .msg_iov = &place, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof space};
     ssize_t n = recvmsg(control.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     struct ucred sender;

@@ -4,11 +4,11 @@
 #include "stub.h"
 
 STUB(struct ring *, ring_open,
-     (const char *name, int backend, size_t capacity_bytes, unsigned flags),
-     name, backend, capacity_bytes, flags)
-STUB(int, ring_put, (struct ring *ring, const void *buf, size_t len, int timeout_ms),
-     ring, buf, len, timeout_ms)
-STUB(ssize_t, ring_get, (struct ring *ring, void *buf, size_t size, int timeout_ms),
-     ring, buf, size, timeout_ms)
-STUB(int, ring_close, (struct ring *ring), ring)
+     (const char *name, int backend, size_t capacity_bytes, unsigned flags), name, backend,
+     capacity_bytes, flags)
+STUB(int, ring_put, (struct ring * ring, const void *buf, size_t len, int timeout_ms), ring, buf,
+     len, timeout_ms)
+STUB(ssize_t, ring_get, (struct ring * ring, void *buf, size_t size, int timeout_ms), ring, buf,
+     size, timeout_ms)
+STUB(int, ring_close, (struct ring * ring), ring)
 STUB(int, ring_destroy, (const char *name, int backend), name, backend)

@@ -68,7 +68,8 @@ TEST(open_refuses_bad_arguments)
     assert_not_opened(ring_open(name, RING_POSIX, 4096, RING_CREATE | 16), EINVAL);
     assert_not_opened(ring_open(name, RING_POSIX, 4096, RING_EXCL), EINVAL);
     assert_not_opened(ring_open(name, RING_POSIX, 4100, 0), EINVAL); /* before it is looked for */
-    assert_not_opened(ring_open(name, RING_POSIX, RING_CAPACITY_MAX, 0), ENOENT); /* not too large */
+    assert_not_opened(ring_open(name, RING_POSIX, RING_CAPACITY_MAX, 0),
+                      ENOENT); /* not too large */
     assert_fails(ring_destroy(NULL, RING_POSIX), EINVAL);
     assert_fails(ring_destroy(arena_string(""), RING_POSIX), EINVAL);
     assert_fails(ring_destroy(arena_string("a/b"), RING_POSIX), EINVAL);

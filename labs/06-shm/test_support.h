@@ -131,45 +131,43 @@ static inline void check_shared_room(void)
 }
 
 /* ring_open in a puppet, where it must not fail. */
-#define OPENED(p, name, backend, capacity, flags)                              \
+#define OPENED(p, name, backend, capacity, flags)                                                  \
     opened((puppet_use(p), check_shared_room()), ring_open(name, backend, capacity, flags))
-#define opened(use, call)                                                      \
-    ({                                                                         \
-        struct ring *ring_;                                                    \
-                                                                               \
-        use;                                                                   \
-        ring_ = call;                                                          \
-        if (ring_ == NULL) {                                                   \
-            int error_ = errno;                                                \
-                                                                               \
-            check_room();                                                      \
-            fail_msg("%s failed: %s", #call, strerror(error_));                \
-        }                                                                      \
-        ring_;                                                                 \
+#define opened(use, call)                                                                          \
+    ({                                                                                             \
+        struct ring *ring_;                                                                        \
+                                                                                                   \
+        use;                                                                                       \
+        ring_ = call;                                                                              \
+        if (ring_ == NULL) {                                                                       \
+            int error_ = errno;                                                                    \
+                                                                                                   \
+            check_room();                                                                          \
+            fail_msg("%s failed: %s", #call, strerror(error_));                                    \
+        }                                                                                          \
+        ring_;                                                                                     \
     })
 
 /* A call that must fail with this errno. */
-#define assert_fails(call, error)                                              \
-    do {                                                                       \
-        long value_ = (long)(call);                                            \
-        int errno_ = errno;                                                    \
-                                                                               \
-        if (value_ != -1)                                                      \
-            fail_msg("%s gave %ld, not -1 and %s", #call, value_, #error);     \
-        if (errno_ != (error))                                                 \
-            fail_msg("%s failed with %s, not %s", #call,                       \
-                     strerrorname_np(errno_), #error);                         \
+#define assert_fails(call, error)                                                                  \
+    do {                                                                                           \
+        long value_ = (long)(call);                                                                \
+        int errno_ = errno;                                                                        \
+                                                                                                   \
+        if (value_ != -1)                                                                          \
+            fail_msg("%s gave %ld, not -1 and %s", #call, value_, #error);                         \
+        if (errno_ != (error))                                                                     \
+            fail_msg("%s failed with %s, not %s", #call, strerrorname_np(errno_), #error);         \
     } while (0)
-#define assert_not_opened(call, error)                                         \
-    do {                                                                       \
-        const void *ring_ = (call);                                            \
-        int errno_ = errno;                                                    \
-                                                                               \
-        if (ring_ != NULL)                                                     \
-            fail_msg("%s gave a ring, not NULL and %s", #call, #error);        \
-        if (errno_ != (error))                                                 \
-            fail_msg("%s failed with %s, not %s", #call,                       \
-                     strerrorname_np(errno_), #error);                         \
+#define assert_not_opened(call, error)                                                             \
+    do {                                                                                           \
+        const void *ring_ = (call);                                                                \
+        int errno_ = errno;                                                                        \
+                                                                                                   \
+        if (ring_ != NULL)                                                                         \
+            fail_msg("%s gave a ring, not NULL and %s", #call, #error);                            \
+        if (errno_ != (error))                                                                     \
+            fail_msg("%s failed with %s, not %s", #call, strerrorname_np(errno_), #error);         \
     } while (0)
 
 /* Puts and gets texts, in the current puppet, without waiting. */
@@ -195,23 +193,23 @@ static inline const char *get_text(struct ring *ring)
     return text;
 }
 
-#define assert_next(ring, text)                                                \
-    do {                                                                       \
-        const char *next_ = get_text(ring);                                    \
-                                                                               \
-        if (next_ == NULL)                                                     \
-            fail_msg("the next message should be \"%s\", and ring_get failed "  \
-                     "with %s",                                                \
-                     text, strerrorname_np(errno));                            \
-        assert_string_equal(next_, text);                                      \
+#define assert_next(ring, text)                                                                    \
+    do {                                                                                           \
+        const char *next_ = get_text(ring);                                                        \
+                                                                                                   \
+        if (next_ == NULL)                                                                         \
+            fail_msg("the next message should be \"%s\", and ring_get failed "                     \
+                     "with %s",                                                                    \
+                     text, strerrorname_np(errno));                                                \
+        assert_string_equal(next_, text);                                                          \
     } while (0)
 
-#define assert_empty(ring)                                                     \
-    do {                                                                       \
-        const char *next_ = get_text(ring);                                    \
-                                                                               \
-        if (next_ != NULL)                                                     \
-            fail_msg("the ring should be empty, and has \"%s\"", next_);       \
+#define assert_empty(ring)                                                                         \
+    do {                                                                                           \
+        const char *next_ = get_text(ring);                                                        \
+                                                                                                   \
+        if (next_ != NULL)                                                                         \
+            fail_msg("the ring should be empty, and has \"%s\"", next_);                           \
     } while (0)
 
 /* Puts messages that cost 16 bytes until there is no room for another, and
@@ -239,20 +237,20 @@ static inline int room_for(struct ring *ring)
 }
 
 /* The call waits, well or badly: in tests that judge something else. */
-#define assert_waits(p)                                                        \
-    do {                                                                       \
-        enum puppet_state state_ = puppet_settle(p);                           \
-                                                                               \
-        if (state_ == PUPPET_RETURNED || state_ == PUPPET_DEAD)                \
-            fail_msg("a call that should wait gave %d (errno %s)", finish(p),  \
-                     strerrorname_np(errno));                                  \
+#define assert_waits(p)                                                                            \
+    do {                                                                                           \
+        enum puppet_state state_ = puppet_settle(p);                                               \
+                                                                                                   \
+        if (state_ == PUPPET_RETURNED || state_ == PUPPET_DEAD)                                    \
+            fail_msg("a call that should wait gave %d (errno %s)", finish(p),                      \
+                     strerrorname_np(errno));                                                      \
     } while (0)
 
 /* A call that nothing keeps any longer. */
-#define assert_goes_on(p, why)                                                 \
-    do {                                                                       \
-        if (puppet_settle(p) == PUPPET_BLOCKED)                                \
-            fail_msg("%s", why);                                               \
+#define assert_goes_on(p, why)                                                                     \
+    do {                                                                                           \
+        if (puppet_settle(p) == PUPPET_BLOCKED)                                                    \
+            fail_msg("%s", why);                                                                   \
     } while (0)
 #define NO_MESSAGE_SEEN "ring_get still waits, and there is a message"
 #define NO_ROOM_SEEN "ring_put still waits, and there is room"

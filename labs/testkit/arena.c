@@ -16,7 +16,7 @@
 
 enum { RED_ZONE_BYTES = 64, PAGE_BYTES = 4096, RED = 0xfd, UNSET = 0xa5 };
 
-#define ROUND_UP(n, to) (((n) + (to)-1) / (to) * (to))
+#define ROUND_UP(n, to) (((n) + (to) - 1) / (to) * (to))
 
 void arena_open(void)
 {
@@ -157,7 +157,7 @@ void arena_check(void)
             test_fail("wrote in front of %s: %zu bytes", block->name, before);
         if (after)
             test_fail("wrote past the end of %s (%zu bytes long): %zu bytes", block->name,
-                     block->bytes, after);
+                      block->bytes, after);
     }
 }
 
@@ -179,7 +179,8 @@ void arena_describe(uint64_t word, char *text, size_t size)
         return;
     }
     if ((word & SCRIPT_VALUE_MASK) == SCRIPT_VALUE_TAG)
-        snprintf(text, size, "<value of call %llu>", (unsigned long long)(word & ~SCRIPT_VALUE_MASK));
+        snprintf(text, size, "<value of call %llu>",
+                 (unsigned long long)(word & ~SCRIPT_VALUE_MASK));
     else if ((int64_t)word < 0 && (int64_t)word > -4096)
         snprintf(text, size, "%lld", (long long)word);
     else if (word >> 32 == 0 && (int32_t)word < 0 && (int32_t)word > -4096)

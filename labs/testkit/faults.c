@@ -48,9 +48,9 @@ void faults_disarm(void)
 /* What the plan has for one call. */
 struct verdict {
     struct slot *slot; /* NULL: there is no plan */
-    int error;      /* 0: let it happen */
-    size_t at_most; /* bytes, for read and write */
-    uint64_t seed;  /* of the pause after the call */
+    int error;         /* 0: let it happen */
+    size_t at_most;    /* bytes, for read and write */
+    uint64_t seed;     /* of the pause after the call */
     uint64_t max_us;
     bool hold; /* after the call, until the test lets go */
 };
@@ -144,42 +144,42 @@ static void *hidden(const char *name)
 }
 
 /* The function of this name that the executable's definition hides. */
-#define REAL(name)                                                             \
-    ({                                                                         \
-        static __typeof__(&name) real;                                         \
-        if (!real)                                                             \
-            real = (__typeof__(&name))hidden(#name);                           \
-        real;                                                                  \
+#define REAL(name)                                                                                 \
+    ({                                                                                             \
+        static __typeof__(&name) real;                                                             \
+        if (!real)                                                                                 \
+            real = (__typeof__(&name))hidden(#name);                                               \
+        real;                                                                                      \
     })
 
 /* A wrapper for a call that reports failure by `failure` and errno. */
-#define WRAP(call, failure, type, name, params, ...)                           \
-    type name params                                                           \
-    {                                                                          \
-        struct verdict verdict = enter(call);                                  \
-        type value;                                                            \
-                                                                               \
-        if (verdict.error) {                                                   \
-            errno = verdict.error;                                             \
-            return failure;                                                    \
-        }                                                                      \
-        value = REAL(name)(__VA_ARGS__);                                       \
-        leave(&verdict);                                                       \
-        return value;                                                          \
+#define WRAP(call, failure, type, name, params, ...)                                               \
+    type name params                                                                               \
+    {                                                                                              \
+        struct verdict verdict = enter(call);                                                      \
+        type value;                                                                                \
+                                                                                                   \
+        if (verdict.error) {                                                                       \
+            errno = verdict.error;                                                                 \
+            return failure;                                                                        \
+        }                                                                                          \
+        value = REAL(name)(__VA_ARGS__);                                                           \
+        leave(&verdict);                                                                           \
+        return value;                                                                              \
     }
 
 /* A wrapper for a call that gives its error number as its value. */
-#define WRAP_VALUE(call, name, params, ...)                                    \
-    int name params                                                            \
-    {                                                                          \
-        struct verdict verdict = enter(call);                                  \
-        int value;                                                             \
-                                                                               \
-        if (verdict.error)                                                     \
-            return verdict.error;                                              \
-        value = REAL(name)(__VA_ARGS__);                                       \
-        leave(&verdict);                                                       \
-        return value;                                                          \
+#define WRAP_VALUE(call, name, params, ...)                                                        \
+    int name params                                                                                \
+    {                                                                                              \
+        struct verdict verdict = enter(call);                                                      \
+        int value;                                                                                 \
+                                                                                                   \
+        if (verdict.error)                                                                         \
+            return verdict.error;                                                                  \
+        value = REAL(name)(__VA_ARGS__);                                                           \
+        leave(&verdict);                                                                           \
+        return value;                                                                              \
     }
 
 #pragma GCC visibility push(default)
@@ -199,8 +199,8 @@ WRAP(FAULT_WAIT, -1, pid_t, wait, (int *status), status)
 WRAP(FAULT_WAIT, -1, pid_t, waitpid, (pid_t pid, int *status, int options), pid, status, options)
 WRAP(FAULT_WAIT, -1, pid_t, wait3, (int *status, int options, struct rusage *usage), status,
      options, usage)
-WRAP(FAULT_WAIT, -1, pid_t, wait4, (pid_t pid, int *status, int options, struct rusage *usage),
-     pid, status, options, usage)
+WRAP(FAULT_WAIT, -1, pid_t, wait4, (pid_t pid, int *status, int options, struct rusage *usage), pid,
+     status, options, usage)
 WRAP(FAULT_WAIT, -1, int, waitid, (idtype_t type, id_t id, siginfo_t *info, int options), type, id,
      info, options)
 
@@ -208,10 +208,9 @@ WRAP(FAULT_EXEC, -1, int, execve, (const char *path, char *const argv[], char *c
      argv, envp)
 WRAP(FAULT_EXEC, -1, int, execv, (const char *path, char *const argv[]), path, argv)
 WRAP(FAULT_EXEC, -1, int, execvp, (const char *file, char *const argv[]), file, argv)
-WRAP(FAULT_EXEC, -1, int, execvpe, (const char *file, char *const argv[], char *const envp[]),
-     file, argv, envp)
-WRAP(FAULT_EXEC, -1, int, fexecve, (int fd, char *const argv[], char *const envp[]), fd, argv,
-     envp)
+WRAP(FAULT_EXEC, -1, int, execvpe, (const char *file, char *const argv[], char *const envp[]), file,
+     argv, envp)
+WRAP(FAULT_EXEC, -1, int, fexecve, (int fd, char *const argv[], char *const envp[]), fd, argv, envp)
 
 enum { MAX_ARGS = 256 };
 
@@ -312,27 +311,27 @@ static bool has_mode(int flags)
 }
 
 /* The variadic calls: open(path, flags[, mode]) and its kin. */
-#define WRAP_OPEN(name)                                                        \
-    int name(const char *path, int flags, ...)                                 \
-    {                                                                          \
-        struct verdict verdict = enter(FAULT_OPEN);                            \
-        mode_t mode = 0;                                                       \
-        int fd;                                                                \
-                                                                               \
-        if (has_mode(flags)) {                                                 \
-            va_list rest;                                                      \
-                                                                               \
-            va_start(rest, flags);                                             \
-            mode = va_arg(rest, mode_t);                                       \
-            va_end(rest);                                                      \
-        }                                                                      \
-        if (verdict.error) {                                                   \
-            errno = verdict.error;                                             \
-            return -1;                                                         \
-        }                                                                      \
-        fd = REAL(name)(path, flags, mode);                                    \
-        leave(&verdict);                                                       \
-        return fd;                                                             \
+#define WRAP_OPEN(name)                                                                            \
+    int name(const char *path, int flags, ...)                                                     \
+    {                                                                                              \
+        struct verdict verdict = enter(FAULT_OPEN);                                                \
+        mode_t mode = 0;                                                                           \
+        int fd;                                                                                    \
+                                                                                                   \
+        if (has_mode(flags)) {                                                                     \
+            va_list rest;                                                                          \
+                                                                                                   \
+            va_start(rest, flags);                                                                 \
+            mode = va_arg(rest, mode_t);                                                           \
+            va_end(rest);                                                                          \
+        }                                                                                          \
+        if (verdict.error) {                                                                       \
+            errno = verdict.error;                                                                 \
+            return -1;                                                                             \
+        }                                                                                          \
+        fd = REAL(name)(path, flags, mode);                                                        \
+        leave(&verdict);                                                                           \
+        return fd;                                                                                 \
     }
 WRAP_OPEN(open)
 WRAP_OPEN(open64)
@@ -356,21 +355,21 @@ static void *displaced(void)
            atomic_fetch_add(&maps, 1) * ((size_t)1 << 30);
 }
 
-#define WRAP_MMAP(name, offset_type)                                           \
-    void *name(void *at, size_t len, int prot, int flags, int fd, offset_type offset) \
-    {                                                                          \
-        struct verdict verdict = enter(FAULT_MMAP);                            \
-        void *value;                                                           \
-                                                                               \
-        if (verdict.error) {                                                   \
-            errno = verdict.error;                                             \
-            return MAP_FAILED;                                                 \
-        }                                                                      \
-        if (!at && (flags & MAP_TYPE) != MAP_PRIVATE)                          \
-            at = displaced();                                                  \
-        value = REAL(name)(at, len, prot, flags, fd, offset);                  \
-        leave(&verdict);                                                       \
-        return value;                                                          \
+#define WRAP_MMAP(name, offset_type)                                                               \
+    void *name(void *at, size_t len, int prot, int flags, int fd, offset_type offset)              \
+    {                                                                                              \
+        struct verdict verdict = enter(FAULT_MMAP);                                                \
+        void *value;                                                                               \
+                                                                                                   \
+        if (verdict.error) {                                                                       \
+            errno = verdict.error;                                                                 \
+            return MAP_FAILED;                                                                     \
+        }                                                                                          \
+        if (!at && (flags & MAP_TYPE) != MAP_PRIVATE)                                              \
+            at = displaced();                                                                      \
+        value = REAL(name)(at, len, prot, flags, fd, offset);                                      \
+        leave(&verdict);                                                                           \
+        return value;                                                                              \
     }
 WRAP_MMAP(mmap, off_t)
 WRAP_MMAP(mmap64, off64_t)
@@ -411,8 +410,7 @@ WRAP(FAULT_SEM_INIT, -1, int, sem_init, (sem_t *sem, int shared, unsigned count)
      count)
 WRAP(FAULT_SEM_WAIT, -1, int, sem_wait, (sem_t *sem), sem)
 WRAP(FAULT_SEM_WAIT, -1, int, sem_trywait, (sem_t *sem), sem)
-WRAP(FAULT_SEM_WAIT, -1, int, sem_timedwait, (sem_t *sem, const struct timespec *until), sem,
-     until)
+WRAP(FAULT_SEM_WAIT, -1, int, sem_timedwait, (sem_t *sem, const struct timespec *until), sem, until)
 WRAP(FAULT_SEM_WAIT, -1, int, sem_clockwait,
      (sem_t *sem, clockid_t clock, const struct timespec *until), sem, clock, until)
 WRAP(FAULT_SEM_POST, -1, int, sem_post, (sem_t *sem), sem)
@@ -425,8 +423,8 @@ WRAP_VALUE(FAULT_MUTEX_LOCK, pthread_mutex_clocklock,
            (pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until), mutex, clock,
            until)
 WRAP_VALUE(FAULT_MUTEX_UNLOCK, pthread_mutex_unlock, (pthread_mutex_t *mutex), mutex)
-WRAP_VALUE(FAULT_COND_WAIT, pthread_cond_wait, (pthread_cond_t *cond, pthread_mutex_t *mutex),
-           cond, mutex)
+WRAP_VALUE(FAULT_COND_WAIT, pthread_cond_wait, (pthread_cond_t *cond, pthread_mutex_t *mutex), cond,
+           mutex)
 WRAP_VALUE(FAULT_COND_WAIT, pthread_cond_timedwait,
            (pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until), cond,
            mutex, until)
@@ -497,11 +495,10 @@ void *shmat(int id, const void *at, int flags)
 
 WRAP(FAULT_SHMCTL, -1, int, shmctl, (int id, int command, struct shmid_ds *buf), id, command, buf)
 WRAP(FAULT_SEMGET, -1, int, semget, (key_t key, int nsems, int flags), key, nsems, flags)
-WRAP(FAULT_SEMOP, -1, int, semop, (int id, struct sembuf *operations, size_t n), id, operations,
-     n)
+WRAP(FAULT_SEMOP, -1, int, semop, (int id, struct sembuf *operations, size_t n), id, operations, n)
 WRAP(FAULT_SEMOP, -1, int, semtimedop,
-     (int id, struct sembuf *operations, size_t n, const struct timespec *limit), id, operations,
-     n, limit)
+     (int id, struct sembuf *operations, size_t n, const struct timespec *limit), id, operations, n,
+     limit)
 
 int semctl(int id, int number, int command, ...)
 {

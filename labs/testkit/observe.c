@@ -23,7 +23,7 @@ enum {
     STUCK_SECONDS = 3,  /* asleep, and nobody has a limit */
     STILL_SECONDS = 10, /* asleep, and somebody may wake up by himself */
     MAX_IN_BOX = 1024,
-    NO_LIMIT = 1000000, /* in seconds, more than a week */
+    NO_LIMIT = 1000000,  /* in seconds, more than a week */
     SPIN_CPU_MS = 500,   /* more CPU time than this is no way to wait */
     POLL_SWITCHES = 200, /* nor is waking this often */
     QUIET_LOOKS = 3,
@@ -171,8 +171,8 @@ static void check_blocked(struct puppet *p, bool limits_allowed)
         test_fail("%s spins: it burns CPU time instead of sleeping until it is woken", p->doing);
     case PUPPET_POLLING:
         test_fail("%s polls: it sleeps a little and looks again, instead of sleeping until it is "
-                 "woken",
-                 p->doing);
+                  "woken",
+                  p->doing);
     case PUPPET_HELD:
         testkit_broken("%s is held by fault_hold()", p->doing);
     case PUPPET_DEAD:
@@ -245,8 +245,8 @@ void assert_no_children(struct puppet *p)
 
     if (n)
         test_fail("after %s: %zu %s left, the first is %s, pid %d%s", p->doing, n,
-                 n == 1 ? "child is" : "children are", children[0].name, children[0].pid,
-                 children[0].state == 'Z' ? " (a zombie: nobody waited for it)" : "");
+                  n == 1 ? "child is" : "children are", children[0].name, children[0].pid,
+                  children[0].state == 'Z' ? " (a zombie: nobody waited for it)" : "");
 }
 
 char *object_name(const char *stem)

@@ -126,8 +126,7 @@ size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
 
 /* The name in /proc/PID/stat stands in parentheses and may hold any byte,
  * parentheses too; the fields after it begin at the last ')'. */
-#define THREADS_OF_STAT                                                        \
-    " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d"
+#define THREADS_OF_STAT " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d"
 static bool read_stat(pid_t pid, struct process_info *info, pid_t *parent)
 {
     char path[32], text[512];
@@ -274,9 +273,8 @@ static void look_at_sleep(const char *task, struct process_activity *out)
         out->runnable = true;
         return;
     }
-    if (!seen ||
-        sscanf(text, "%ld %llx %llx %llx %llx %llx %llx", &number, &a[0], &a[1], &a[2], &a[3],
-               &a[4], &a[5]) != 7) {
+    if (!seen || sscanf(text, "%ld %llx %llx %llx %llx %llx %llx", &number, &a[0], &a[1], &a[2],
+                        &a[3], &a[4], &a[5]) != 7) {
         out->in_unknown_sleep = true;
         return;
     }
@@ -286,9 +284,8 @@ static void look_at_sleep(const char *task, struct process_activity *out)
 
         if (call->number != number)
             continue;
-        limited = call->argument < 0 ||
-                  (call->kind == LIMIT_POINTER ? a[call->argument] != 0
-                                               : (int)a[call->argument] >= 0);
+        limited = call->argument < 0 || (call->kind == LIMIT_POINTER ? a[call->argument] != 0
+                                                                     : (int)a[call->argument] >= 0);
         out->in_timed_sleep |= limited;
         out->in_nap |= limited && (call->argument < 0 || (call->count >= 0 && a[call->count] == 0));
     }

@@ -37,11 +37,11 @@ pid_t process_parent(pid_t pid);
 /* What all threads of a process did so far, and where they are now. */
 struct process_activity {
     uint64_t cpu_ns;
-    uint64_t switches;   /* voluntary context switches */
-    bool asleep;         /* every thread is in state S */
-    bool runnable;       /* a thread runs, or would if it got a CPU */
-    bool in_nap;         /* a thread is in nanosleep, or polls nothing */
-    bool in_timed_sleep; /* a thread sleeps with a time limit */
+    uint64_t switches;     /* voluntary context switches */
+    bool asleep;           /* every thread is in state S */
+    bool runnable;         /* a thread runs, or would if it got a CPU */
+    bool in_nap;           /* a thread is in nanosleep, or polls nothing */
+    bool in_timed_sleep;   /* a thread sleeps with a time limit */
     bool in_unknown_sleep; /* it cannot be seen how a thread sleeps */
 };
 /* False when the process is gone. */

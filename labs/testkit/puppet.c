@@ -373,8 +373,7 @@ static void forget(pid_t pid)
 
 static void answer(int kind, const struct frame *question, uint64_t value, int error, int fd)
 {
-    struct frame frame = {
-        .kind = kind, .error = error, .nonce = question->nonce, .words = {value}};
+    struct frame frame = {.kind = kind, .error = error, .nonce = question->nonce, .words = {value}};
 
     channel_send(stage_fd, &frame, fd);
 }

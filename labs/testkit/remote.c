@@ -214,8 +214,8 @@ static void check_frame(struct puppet *p, const struct frame *answer, ssize_t si
     if (size == sizeof *answer && answer->nonce == p->nonce && sender != p->pid &&
         answer->kind == FRAME_CHILD_RETURNED)
         test_fail("a child of yours returned from %s: after fork() the child must end with exec "
-                 "or _exit()",
-                 p->doing);
+                  "or _exit()",
+                  p->doing);
     if (size != sizeof *answer || fd >= 0 || sender != p->pid || answer->nonce != p->nonce ||
         (answer->kind != FRAME_RETURNED && answer->kind != FRAME_REFUSED))
         test_fail("%s: what came back is not the answer to this call", p->doing);
@@ -462,8 +462,7 @@ int finish(struct puppet *p)
 
 void puppet_give_fd(struct puppet *p, int fd, int as_number)
 {
-    struct frame question = {
-        .kind = FRAME_GIVE_FD, .words = {as_number}, .text = "puppet_give_fd"};
+    struct frame question = {.kind = FRAME_GIVE_FD, .words = {as_number}, .text = "puppet_give_fd"};
 
     if (as_number < 0 || as_number >= OWN_FDS)
         testkit_broken("puppet_give_fd: %d is not 0 to %d", as_number, OWN_FDS - 1);
@@ -472,8 +471,7 @@ void puppet_give_fd(struct puppet *p, int fd, int as_number)
 
 void puppet_close_fd(struct puppet *p, int number)
 {
-    struct frame question = {
-        .kind = FRAME_CLOSE_FD, .words = {number}, .text = "puppet_close_fd"};
+    struct frame question = {.kind = FRAME_CLOSE_FD, .words = {number}, .text = "puppet_close_fd"};
 
     puppet_ask(p, &question, -1);
 }

@@ -9,7 +9,7 @@
 #include "session.h"
 
 struct script {
-    struct script_call *calls;  /* in the arena */
+    struct script_call *calls;   /* in the arena */
     struct script_call *results; /* the test's own copy */
     size_t length, max;
     size_t begun; /* length when RECORD() began */

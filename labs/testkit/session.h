@@ -18,39 +18,39 @@ struct puppet {
     pid_t pid;         /* as this process sees it */
     pid_t box_pid;     /* as its stage sees it */
     struct slot *slot;
-    bool beginning;    /* the next call is not waited for */
-    bool busy;         /* a call is outstanding */
-    uint64_t nonce;    /* of that call */
+    bool beginning;                   /* the next call is not waited for */
+    bool busy;                        /* a call is outstanding */
+    uint64_t nonce;                   /* of that call */
     struct process_activity at_start; /* when begin() had sent it */
-    unsigned nfaults;  /* planned */
-    bool to_be_held;   /* one of them is a hold */
-    int status;        /* status word, once it has ended */
-    char doing[256];   /* that call, as text */
-    const struct script *script; /* of which that call is one, or NULL */
+    unsigned nfaults;                 /* planned */
+    bool to_be_held;                  /* one of them is a hold */
+    int status;                       /* status word, once it has ended */
+    char doing[256];                  /* that call, as text */
+    const struct script *script;      /* of which that call is one, or NULL */
 };
 
 struct block { /* a piece of the arena */
     const char *name;
-    size_t at, bytes;      /* offset from ARENA_ADDRESS */
-    size_t front, back;    /* widths of its red zones */
+    size_t at, bytes;   /* offset from ARENA_ADDRESS */
+    size_t front, back; /* widths of its red zones */
 };
 
 struct registered;
 
 struct session {
-    int stage;              /* socket, -1 when there is none */
-    bool own_stage;         /* this process started it */
-    pid_t stage_pid;        /* if own */
-    pid_t box;              /* the stage, as the puppets' parent; 0 before the first */
-    bool shared;            /* no private namespaces: others' objects lie about */
-    unsigned patience;      /* factor for all limits: Valgrind is slow; 0: wait for ever */
+    int stage;         /* socket, -1 when there is none */
+    bool own_stage;    /* this process started it */
+    pid_t stage_pid;   /* if own */
+    pid_t box;         /* the stage, as the puppets' parent; 0 before the first */
+    bool shared;       /* no private namespaces: others' objects lie about */
+    unsigned patience; /* factor for all limits: Valgrind is slow; 0: wait for ever */
     size_t ntests_chosen;
     const char *puppet_path, *submission_path, *programs, *wrap;
     uint64_t seed;
     bool seed_used;
-    cpu_set_t cpus;         /* where this process may run */
-    bool calls_begun;       /* student code has run in this box */
-    unsigned ntests;        /* begun so far */
+    cpu_set_t cpus;   /* where this process may run */
+    bool calls_begun; /* student code has run in this box */
+    unsigned ntests;  /* begun so far */
 
     struct {
         const struct registered *which;

@@ -24,27 +24,27 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args);
 #define STUB_6(a, ...) STUB_WORD(a), STUB_5(__VA_ARGS__)
 #define STUB_PICK(a, b, c, d, e, f, pick, ...) pick
 /* A word that is not passed on comes first: no array may be empty. */
-#define STUB_WORDS(...)                                                        \
-    0 __VA_OPT__(, STUB_PICK(__VA_ARGS__, STUB_6, STUB_5, STUB_4, STUB_3, STUB_2,  \
-                         STUB_1, )(__VA_ARGS__))
+#define STUB_WORDS(...)                                                                            \
+    0 __VA_OPT__(                                                                                  \
+        , STUB_PICK(__VA_ARGS__, STUB_6, STUB_5, STUB_4, STUB_3, STUB_2, STUB_1, )(__VA_ARGS__))
 
-#define STUB_CALL(name, ...)                                                   \
-    remote_call(#name, sizeof((uint64_t[]){STUB_WORDS(__VA_ARGS__)}) / 8 - 1,  \
+#define STUB_CALL(name, ...)                                                                       \
+    remote_call(#name, sizeof((uint64_t[]){STUB_WORDS(__VA_ARGS__)}) / 8 - 1,                      \
                 (uint64_t[]){STUB_WORDS(__VA_ARGS__)} + 1)
 
 /* (What lies above a char or a bool in the register that it comes back in is
  * not defined, so a function of a contract gives nothing smaller than int.) */
-#define STUB(type, name, params, ...)                                          \
-    _Static_assert(sizeof(type) >= sizeof(int), "an int, a size or a pointer"); \
-    type name params                                                           \
-    {                                                                          \
-        return (type)STUB_CALL(name, __VA_ARGS__);                             \
+#define STUB(type, name, params, ...)                                                              \
+    _Static_assert(sizeof(type) >= sizeof(int), "an int, a size or a pointer");                    \
+    type name params                                                                               \
+    {                                                                                              \
+        return (type)STUB_CALL(name, __VA_ARGS__);                                                 \
     }
 
-#define STUB_VOID(name, params, ...)                                           \
-    void name params                                                           \
-    {                                                                          \
-        STUB_CALL(name, __VA_ARGS__);                                          \
+#define STUB_VOID(name, params, ...)                                                               \
+    void name params                                                                               \
+    {                                                                                              \
+        STUB_CALL(name, __VA_ARGS__);                                                              \
     }
 
 #endif

@@ -43,12 +43,12 @@
 
 /* Defines a test and registers it under its name.  Tests run in the order in
  * which they stand in the file. */
-#define TEST(name)                                                             \
-    static void name(void);                                                    \
-    __attribute__((constructor)) static void register_##name(void)             \
-    {                                                                          \
-        testkit_register(#name, __FILE__, __LINE__, name);                                        \
-    }                                                                          \
+#define TEST(name)                                                                                 \
+    static void name(void);                                                                        \
+    __attribute__((constructor)) static void register_##name(void)                                 \
+    {                                                                                              \
+        testkit_register(#name, __FILE__, __LINE__, name);                                         \
+    }                                                                                              \
     static void name(void)
 
 void testkit_register(const char *name, const char *file, int line, void (*function)(void));
@@ -66,15 +66,15 @@ __attribute__((noreturn, format(printf, 1, 2))) void testkit_broken(const char *
  * the deadline (20 s), or when the whole box stands still before: the only way
  * to wait.  How often it looks is no
  * verdict. */
-#define WAIT_UNTIL(condition)                                                  \
-    do {                                                                       \
-        struct deadline until_ = deadline_start();                             \
-        while (!(condition))                                                   \
-            if (!deadline_look_again(&until_))                                 \
-                fail_msg("this did not come about in time: %s", #condition);   \
+#define WAIT_UNTIL(condition)                                                                      \
+    do {                                                                                           \
+        struct deadline until_ = deadline_start();                                                 \
+        while (!(condition))                                                                       \
+            if (!deadline_look_again(&until_))                                                     \
+                fail_msg("this did not come about in time: %s", #condition);                       \
     } while (0)
 
-struct stillness {      /* since when nobody in the box has moved */
+struct stillness {                   /* since when nobody in the box has moved */
     uint64_t since_ns, next_look_ns; /* CLOCK_MONOTONIC */
     uint64_t moved;
 };
@@ -91,12 +91,12 @@ bool deadline_look_again(struct deadline *);
 
 struct puppet; /* ends with its test at the latest */
 
-struct puppet *puppet_start(void);  /* a new one, which becomes the current */
-void puppet_use(struct puppet *);   /* stubs call this one from now on */
+struct puppet *puppet_start(void); /* a new one, which becomes the current */
+void puppet_use(struct puppet *);  /* stubs call this one from now on */
 struct puppet *puppet_current(void);
 pid_t puppet_pid(const struct puppet *); /* as the test process sees it */
-void puppet_kill(struct puppet *);  /* SIGKILL; returns when it is dead */
-void puppet_end(struct puppet *);   /* ends it in order, by _exit(0) */
+void puppet_kill(struct puppet *);       /* SIGKILL; returns when it is dead */
+void puppet_end(struct puppet *);        /* ends it in order, by _exit(0) */
 
 /* Starts a call and does not wait for it:
  *     begin(p, ring_put(ring, msg, 8, -1));
@@ -168,7 +168,7 @@ size_t script_end(struct script *); /* index of the call recorded */
 /* Stands for the value that call `index` will return, as an argument of a
  * later call of the same script. */
 void *script_value(const struct script *, size_t index);
-void script_run(struct script *);   /* on the current puppet; may be refilled after */
+void script_run(struct script *); /* on the current puppet; may be refilled after */
 /* As begin() and finish(): scripts that run in several puppets at once. */
 void script_start(struct puppet *, struct script *);
 void script_finish(struct puppet *, struct script *);
@@ -185,7 +185,8 @@ void script_clear(struct script *);
  * write at any time.  A child that a puppet forks has a copy of its own, as of
  * all memory. */
 void *arena_alloc(const char *name, size_t size_bytes);
-void *arena_alloc_at(const char *name, size_t size_bytes, size_t align_bytes, size_t misalign_bytes);
+void *arena_alloc_at(const char *name, size_t size_bytes, size_t align_bytes,
+                     size_t misalign_bytes);
 /* For results: filled with 0xA5, and undefined for Memcheck. */
 void *arena_out(const char *name, size_t size_bytes);
 /* A buffer that ends at a page which no puppet can touch: a copy runs into
@@ -231,7 +232,7 @@ void fault_hold(struct puppet *, enum fault_call, unsigned nth);
 void fault_release(struct puppet *);
 /* mmap and shmat without an address give another one in every puppet. */
 void fault_displace_maps(struct puppet *);
-bool fault_fired(const struct puppet *);  /* a planned failure, short transfer or hold happened */
+bool fault_fired(const struct puppet *); /* a planned failure, short transfer or hold happened */
 unsigned fault_count(const struct puppet *, enum fault_call); /* calls made so far */
 void fault_clear(struct puppet *);
 

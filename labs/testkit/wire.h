@@ -34,27 +34,27 @@ enum {
 
 enum frame_kind {
     /* to a puppet */
-    FRAME_CALL = 1,  /* text: function; words: arguments */
-    FRAME_SCRIPT,    /* words: struct script_call *, count */
-    FRAME_GIVE_FD,   /* words: number; SCM_RIGHTS: the descriptor */
-    FRAME_CLOSE_FD,  /* words: number */
-    FRAME_EXEC,      /* words: char **argv */
-    FRAME_END,       /* leave by _exit(0); no answer */
+    FRAME_CALL = 1, /* text: function; words: arguments */
+    FRAME_SCRIPT,   /* words: struct script_call *, count */
+    FRAME_GIVE_FD,  /* words: number; SCM_RIGHTS: the descriptor */
+    FRAME_CLOSE_FD, /* words: number */
+    FRAME_EXEC,     /* words: char **argv */
+    FRAME_END,      /* leave by _exit(0); no answer */
     /* from a puppet */
-    FRAME_HELLO,     /* first of all, before the submission is loaded */
-    FRAME_RETURNED,  /* words: value; error: errno */
-    FRAME_REFUSED,   /* text: why the call was not made */
+    FRAME_HELLO,          /* first of all, before the submission is loaded */
+    FRAME_RETURNED,       /* words: value; error: errno */
+    FRAME_REFUSED,        /* text: why the call was not made */
     FRAME_CHILD_RETURNED, /* a forked child came back out of the function */
     /* to the stage */
-    FRAME_START,     /* words: slot, cpu or -1; SCM_RIGHTS: the arena */
-    FRAME_WAIT,      /* words: pid; answer when it has ended */
-    FRAME_OBJECTS,   /* answer: one text message of at most OBJECTS_BYTES */
-    FRAME_SWEEP,     /* end all children */
+    FRAME_START,   /* words: slot, cpu or -1; SCM_RIGHTS: the arena */
+    FRAME_WAIT,    /* words: pid; answer when it has ended */
+    FRAME_OBJECTS, /* answer: one text message of at most OBJECTS_BYTES */
+    FRAME_SWEEP,   /* end all children */
     /* from the stage */
-    FRAME_STARTED,   /* words: pid in the box; SCM_RIGHTS: the socket */
-    FRAME_WAITED,    /* words: status word */
+    FRAME_STARTED, /* words: pid in the box; SCM_RIGHTS: the socket */
+    FRAME_WAITED,  /* words: status word */
     FRAME_SWEPT,
-    FRAME_FAILED,    /* error: errno */
+    FRAME_FAILED, /* error: errno */
 };
 
 /* The one message on every socket, always whole (SOCK_SEQPACKET). */
@@ -74,7 +74,7 @@ struct script_call {
     uint64_t value; /* written by the puppet */
     int32_t error;  /* written by the puppet */
     uint16_t nargs;
-    uint16_t done;  /* written by the puppet */
+    uint16_t done; /* written by the puppet */
 };
 
 /* What a puppet does with a piece of the arena before its next call.  Memcheck

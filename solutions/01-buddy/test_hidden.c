@@ -33,8 +33,14 @@ TEST(init_refuses_bad_arguments)
 {
     static const struct {
         size_t len_bytes, min_block_bytes;
-    } bad[] = {{1024, 0}, {1024, 8},  {1024, 24}, {1024, 48},
-               {0, 16},   {15, 16},   {63, 64},   {1024, ((size_t)1 << 32) + 16},
+    } bad[] = {{1024, 0},
+               {1024, 8},
+               {1024, 24},
+               {1024, 48},
+               {0, 16},
+               {15, 16},
+               {63, 64},
+               {1024, ((size_t)1 << 32) + 16},
                {1024, (size_t)1 << 63}};
     char *meta = memset(arena_alloc("meta", META_BYTES), FILLING, META_BYTES);
     char *base = memset(arena_alloc_at("base", BASE_BYTES, 4096, 0), FILLING, BASE_BYTES);
@@ -58,9 +64,12 @@ TEST(init_refuses_bad_arguments)
 
 static void use_once(char *meta, size_t nunits)
 {
-    struct region r = {.meta = meta, .base = arena_out("base", nunits * 16),
+    struct region r = {.meta = meta,
+                       .base = arena_out("base", nunits * 16),
                        .out = arena_out("out", (nunits + 1) * sizeof *r.out),
-                       .len_bytes = nunits * 16, .unit_bytes = 16, .nunits = nunits};
+                       .len_bytes = nunits * 16,
+                       .unit_bytes = 16,
+                       .nunits = nunits};
     char *block;
 
     r.b = buddy_init(meta, r.base, r.len_bytes, 16);
@@ -167,10 +176,18 @@ static void use_all_metadata(void)
 
 TEST(metadata_is_small)
 {
-    static const size_t lengths_bytes[] = {64,          1000,        65536,
-                                           65536 + 64,  1 << 20,     (1 << 20) + 64,
-                                           5u << 20,    64u << 20,   (64u << 20) + 64,
-                                           100u << 20,  1u << 30,    (size_t)48 << 30,
+    static const size_t lengths_bytes[] = {64,
+                                           1000,
+                                           65536,
+                                           65536 + 64,
+                                           1 << 20,
+                                           (1 << 20) + 64,
+                                           5u << 20,
+                                           64u << 20,
+                                           (64u << 20) + 64,
+                                           100u << 20,
+                                           1u << 30,
+                                           (size_t)48 << 30,
                                            (size_t)1 << 38};
 
     for (size_t i = 0; i < sizeof lengths_bytes / sizeof *lengths_bytes; i++) {
@@ -183,8 +200,9 @@ TEST(metadata_is_small)
         /* So many blocks of one unit or more, all in use, can lie in more than
          * 2^(units / 2) ways, and nothing but the metadata tells which. */
         if (size < len / 64 / 16)
-            fail_msg("buddy_sizeof(%zu, 64) gave %zu: nobody can tell %zu units apart with so little",
-                     len, size, len / 64);
+            fail_msg(
+                "buddy_sizeof(%zu, 64) gave %zu: nobody can tell %zu units apart with so little",
+                len, size, len / 64);
     }
     use_all_metadata();
 }
@@ -358,7 +376,8 @@ TEST(free_refuses_pointers_that_no_alloc_gave)
     assert_free_fails(&r, q + 16, "in the middle of a block");
     assert_free_fails(&r, q + 32, "in the middle of a block");
     assert_free_fails(&r, r.base - 64, "in front of the region");
-    assert_free_fails(&r, r.base - (upper - r.base), "as far in front of base as a block lies behind");
+    assert_free_fails(&r, r.base - (upper - r.base),
+                      "as far in front of base as a block lies behind");
     assert_free_fails(&r, r.base + 64 * 64, "behind the last block");
     assert_free_fails(&r, r.base + r.len_bytes, "behind the region");
     assert_free_fails(&r, r.base + 2 * 64 * 64, "behind the region");
@@ -559,7 +578,8 @@ static void write_over_live_blocks(void)
         }
         slots[k].bytes = (size_t)16 << random_next(&random) % 5;
         slots[k].filling = step % 255 + 1;
-        slots[k].block = buddy_alloc(r.b, slots[k].bytes - random_next(&random) % (slots[k].bytes / 2));
+        slots[k].block =
+            buddy_alloc(r.b, slots[k].bytes - random_next(&random) % (slots[k].bytes / 2));
         if (slots[k].block != NULL) {
             size_t offset_bytes = (uintptr_t)slots[k].block - (uintptr_t)r.base;
 
@@ -636,8 +656,14 @@ TEST(all_state_is_in_metadata_and_free_blocks)
  * in use that starts there.  It follows the solution's placement and says what
  * each call may give.  Free blocks are not kept but found: the largest aligned
  * free ones. */
-enum { SEQUENCES = 100, OPS = 1000, NSLOTS = 24, MODEL_UNITS = 100, MODEL_META_BYTES = 1 << 20,
-       MODEL_MEMORY_BYTES = 64 * 64 + MODEL_UNITS * 64 + 64 };
+enum {
+    SEQUENCES = 100,
+    OPS = 1000,
+    NSLOTS = 24,
+    MODEL_UNITS = 100,
+    MODEL_META_BYTES = 1 << 20,
+    MODEL_MEMORY_BYTES = 64 * 64 + MODEL_UNITS * 64 + 64
+};
 
 struct op {
     bool free;
@@ -798,7 +824,8 @@ static bool judge_map(const struct model *m, const struct buddy_block *shown, si
     for (size_t i = 0; i < actual.nblocks; i++)
         actual.blocks[i].used = actual.blocks[i].used != 0;
     for (size_t i = 0; i < expected.nblocks || n != expected.nblocks; i++)
-        if (n != expected.nblocks || actual.blocks[i].offset_bytes != expected.blocks[i].offset_bytes ||
+        if (n != expected.nblocks ||
+            actual.blocks[i].offset_bytes != expected.blocks[i].offset_bytes ||
             actual.blocks[i].size_bytes != expected.blocks[i].size_bytes ||
             actual.blocks[i].used != expected.blocks[i].used) {
             snprintf(text, sizeof text, "%s", map_picture(&r, &expected));
@@ -849,8 +876,10 @@ static bool shows_a_bug(const struct playground *g, const struct setup *setup, c
         unsigned slot = ops[i].slot;
 
         if (ops[i].free) {
-            calls[i] = RECORD(g->script, buddy_free(b, last[slot] == OPS ? NULL
-                                                       : script_value(g->script, calls[last[slot]])));
+            calls[i] =
+                RECORD(g->script, buddy_free(b, last[slot] == OPS
+                                                    ? NULL
+                                                    : script_value(g->script, calls[last[slot]])));
         } else {
             calls[i] = RECORD(g->script, buddy_alloc(b, ops[i].size_bytes));
             last[slot] = i;
@@ -860,7 +889,8 @@ static bool shows_a_bug(const struct playground *g, const struct setup *setup, c
     }
     script_run(g->script);
 
-    if (script_result(g->script, size_of) - 1 >= MODEL_META_BYTES || script_result(g->script, init) == 0) {
+    if (script_result(g->script, size_of) - 1 >= MODEL_META_BYTES ||
+        script_result(g->script, init) == 0) {
         v->op = 0;
         snprintf(v->gave, sizeof v->gave, "nothing");
         snprintf(v->why, sizeof v->why, "expected buddy_sizeof() and buddy_init() to succeed");

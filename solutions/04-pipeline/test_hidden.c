@@ -122,8 +122,8 @@ static struct activity activity_of(pid_t pid)
     char *end_of_name = strrchr(text, ')');
 
     if (end_of_name != NULL)
-        sscanf(end_of_name, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-               &activity.state, &user_ticks, &system_ticks);
+        sscanf(end_of_name, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &activity.state,
+               &user_ticks, &system_ticks);
     activity.cpu_ticks = user_ticks + system_ticks;
     return activity;
 }
@@ -209,8 +209,8 @@ TEST(stages_start_with_clean_signals)
             fail_msg("stage %zu started with SIGPIPE ignored", i);
         for (size_t k = 1; k < sizeof ignored / sizeof ignored[0]; k++)
             if (!(told[i].said.ignored & bit(ignored[k])))
-                fail_msg("the caller ignores SIG%s, and stage %zu did not", sigabbrev_np(ignored[k]),
-                         i);
+                fail_msg("the caller ignores SIG%s, and stage %zu did not",
+                         sigabbrev_np(ignored[k]), i);
     }
     control_let_pass(control);
     assert_succeeds(finish(p));
@@ -417,9 +417,10 @@ TEST(no_stage_holds_an_end_of_another_pipe)
 static void assert_environment_inherited(int in, int out)
 {
     struct puppet *p = puppet_current(); /* shell() starts others */
-    char *folder = shell("d=$(mktemp -d) && printf '#!/bin/sh\\necho \"$LAB_WORD $(umask) $(pwd -P)\"\\n' "
-                         ">\"$d/only-here\" && chmod +x \"$d/only-here\" && cd \"$d\" && pwd -P",
-                         "");
+    char *folder =
+        shell("d=$(mktemp -d) && printf '#!/bin/sh\\necho \"$LAB_WORD $(umask) $(pwd -P)\"\\n' "
+              ">\"$d/only-here\" && chmod +x \"$d/only-here\" && cd \"$d\" && pwd -P",
+              "");
     char path[300], expected[300];
 
     snprintf(path, sizeof path, "%s:/usr/bin:/bin", folder);
@@ -575,7 +576,8 @@ static void run_with_one_socket(struct puppet *p, struct line line, int number, 
 
     assert_line_succeeds(line, number, number);
     if (recv(ends[0], answer, sizeof answer - 1, MSG_DONTWAIT) == -1 && errno != EAGAIN)
-        fail_msg("the socket that is in_fd or out_fd was not read to its end: %s", error_name(errno));
+        fail_msg("the socket that is in_fd or out_fd was not read to its end: %s",
+                 error_name(errno));
     if (strcmp(answer, expected) != 0) {
         char have[100], want[100];
 
@@ -955,10 +957,12 @@ TEST(children_of_others_are_left_alone)
     struct control control = control_open(p);
     int alive = gate_close(p, 33);
 
-    puppet_exec(p, (const char *const[]){probe, "zombie", "9", "foster", "33", "exec",
-                                         program_path("pipeline"), probe, "announce",
-                                         "0", "gate", "2", "exit", "5", "|", probe, "announce",
-                                         "1", "gate", "2", "exit", "6", NULL});
+    puppet_exec(
+        p, (const char *const[]){
+               probe, "zombie",   "9",        "foster", "33",   "exec", program_path("pipeline"),
+               probe, "announce", "0",        "gate",   "2",    "exit", "5",
+               "|",   probe,      "announce", "1",      "gate", "2",    "exit",
+               "6",   NULL});
     for (int heard = 0; heard < 2; heard++) {
         bool over = false;
 
@@ -1069,7 +1073,7 @@ TEST(order_of_events_does_not_matter)
     struct line line =
         LINE(PROBE("pass", "exit", "1"), PROBE("exit", "2"), PROBE("write", "end", "exit", "3"));
     struct line data = LINE(CMD("cat"), CMD("cat"), CMD("cat"));
-    static const enum fault_call delayed[] = {FAULT_FORK,  FAULT_EXEC, FAULT_WAIT,
+    static const enum fault_call delayed[] = {FAULT_FORK, FAULT_EXEC, FAULT_WAIT,
                                               FAULT_PIPE, FAULT_DUP2, FAULT_CLOSE};
 
     for (uint64_t round = 0; round < 8; round++) {

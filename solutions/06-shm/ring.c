@@ -147,7 +147,10 @@ static int posix_remove(const char *name)
 }
 
 static const struct backend posix_backend = {
-    posix_create, posix_attach, posix_detach, posix_remove,
+    posix_create,
+    posix_attach,
+    posix_detach,
+    posix_remove,
 };
 
 /* ---- System V shared memory ------------------------------------------------ */
@@ -203,7 +206,10 @@ static int sysv_remove(const char *name)
 }
 
 static const struct backend sysv_backend = {
-    sysv_create, sysv_attach, sysv_detach, sysv_remove,
+    sysv_create,
+    sysv_attach,
+    sysv_detach,
+    sysv_remove,
 };
 #else
 /* TODO(06-shm): the four functions of struct backend with shmget, shmat,
@@ -227,8 +233,8 @@ static const struct backend *backend_of(int backend)
 
 static int check_name(const char *name)
 {
-    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
-        strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||
+        strcmp(name, "..") == 0)
         return fail(EINVAL);
     return strlen(name) > RING_NAME_MAX ? fail(ENAMETOOLONG) : 0;
 }

@@ -107,8 +107,8 @@ struct guest {
     struct ring *ring;
 };
 
-#define TWO_RINGS                                                              \
-    "two processes opened one name at the same time, and a message that one of " \
+#define TWO_RINGS                                                                                  \
+    "two processes opened one name at the same time, and a message that one of "                   \
     "them put is not there for the other"
 
 static void finish_open(struct guest *g)
@@ -230,8 +230,8 @@ enum { MOST_HOLDS = 4 }; /* of one kind */
 static void nobody_gets_a_half_made_ring_over(int backend)
 {
     static const enum fault_call calls[] = {
-        FAULT_SHM_OPEN, FAULT_FTRUNCATE, FAULT_MMAP,   FAULT_SHMGET,     FAULT_SHMAT,
-        FAULT_SEM_INIT, FAULT_SEM_OPEN,  FAULT_SEMGET, FAULT_SEMCTL,     FAULT_MUTEX_LOCK,
+        FAULT_SHM_OPEN, FAULT_FTRUNCATE, FAULT_MMAP,   FAULT_SHMGET, FAULT_SHMAT,
+        FAULT_SEM_INIT, FAULT_SEM_OPEN,  FAULT_SEMGET, FAULT_SEMCTL, FAULT_MUTEX_LOCK,
     };
     struct puppet *maker = puppet_start();
     struct guest guests[2] = {guest(backend, 0, maker), guest(backend, RING_CREATE, maker)};
@@ -1086,8 +1086,7 @@ static void putters_do_not_mix_over(int backend, unsigned flags)
                  strerrorname_np(errno));
     one = third[0] == first[0] ? 1 : 2; /* either may be the older one */
     assert_long(third, LONG_BYTES, (uint64_t)one, "one of two messages that were put together");
-    assert_long(buf, len, (uint64_t)(3 - one),
-                "the other of two messages that were put together");
+    assert_long(buf, len, (uint64_t)(3 - one), "the other of two messages that were put together");
     puppet_use(a);
     assert_empty(in_a);
     ring_destroy(name, backend);
@@ -1428,8 +1427,9 @@ static bool destroy_under(int backend, enum fault_call where, unsigned nth, stru
 
 static void who_opens_meets_the_end_over(int backend)
 {
-    static const enum fault_call calls[] = {FAULT_SHM_OPEN, FAULT_MMAP,   FAULT_SHMGET, FAULT_SHMAT,
-                                            FAULT_SHMCTL,   FAULT_SEM_OPEN, FAULT_SEMGET};
+    static const enum fault_call calls[] = {FAULT_SHM_OPEN, FAULT_MMAP,   FAULT_SHMGET,
+                                            FAULT_SHMAT,    FAULT_SHMCTL, FAULT_SEM_OPEN,
+                                            FAULT_SEMGET};
     struct puppet *a = puppet_start();
     struct puppet *b = puppet_start();
 
@@ -1478,7 +1478,7 @@ static void who_has_a_destroyed_ring_open_goes_on_over(int backend)
 
     assert_int_equal(ring_close(in_b), 0);
     puppet_use(a);
-    assert_int_equal(ring_close(in_a), 0); /* the last one takes the old ring with it, */
+    assert_int_equal(ring_close(in_a), 0);   /* the last one takes the old ring with it, */
     in_a = OPENED(a, name, backend, 256, 0); /* and not the new one's name */
     assert_next(in_a, "new");
     put_text(in_a, "newer");

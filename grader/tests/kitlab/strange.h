@@ -24,20 +24,20 @@ int open_leak(void);
 int zombie(void);
 int daemon_and_die(void);
 int close_all(void);
-int forge(int kind);     /* an answer of its own, then a hang */
+int forge(int kind); /* an answer of its own, then a hang */
 int forge_from_child(void);
-int flood(void);         /* answers until the socket is full */
+int flood(void); /* answers until the socket is full */
 int stop_self(void);
 int make_objects(const char *name);
 int remove_objects(const char *name);
-int fork_calls(int n);   /* forks and reaps n children; -1 at the first failure */
+int fork_calls(int n); /* forks and reaps n children; -1 at the first failure */
 int read_all(int fd, char *buf, size_t len); /* as often as it takes */
 void *map_shared(const char *name);
-int leave_a_thread(void); /* which opens and closes files */
-int leave_a_busy_thread(int fd); /* which has used CPU time, and waits for a byte */
-int read_after_the_thread(int fd); /* joins it first */
+int leave_a_thread(void);                    /* which opens and closes files */
+int leave_a_busy_thread(int fd);             /* which has used CPU time, and waits for a byte */
+int read_after_the_thread(int fd);           /* joins it first */
 int child_and_grandchild_write(int *number); /* gives what the parent has afterwards */
-int look_at_stage(void); /* 0 when the stage could be looked into */
-int missing_function(void); /* declared here, defined nowhere */
+int look_at_stage(void);                     /* 0 when the stage could be looked into */
+int missing_function(void);                  /* declared here, defined nowhere */
 
 #endif

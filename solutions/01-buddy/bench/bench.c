@@ -211,7 +211,8 @@ static double run_pingpong(struct allocator *a)
     return (double)(now_ns() - before_ns) / (2 * NPINGPONG);
 }
 
-static void run_fill_and_free(struct allocator *a, const uint32_t *order, double *fill, double *free_)
+static void run_fill_and_free(struct allocator *a, const uint32_t *order, double *fill,
+                              double *free_)
 {
     start(a);
     uint64_t before_ns = now_ns();
@@ -379,7 +380,8 @@ int main(int argc, char **argv)
             all[i].ns[MIXED_A][round] = run_mixed(&all[i], &a);
             all[i].ns[MIXED_B][round] = run_mixed(&all[i], &b);
             all[i].ns[PINGPONG][round] = run_pingpong(&all[i]);
-            run_fill_and_free(&all[i], order, &all[i].ns[FILL][round], &all[i].ns[RANDOM_FREE][round]);
+            run_fill_and_free(&all[i], order, &all[i].ns[FILL][round],
+                              &all[i].ns[RANDOM_FREE][round]);
         }
     }
     print_table(all, n);

@@ -308,8 +308,8 @@ static void ring_way_open(struct channel *c, size_t bytes)
     c->functions.close = (__typeof__(&ring_close))dlsym(library, "ring_close");
     c->functions.destroy = (__typeof__(&ring_destroy))dlsym(library, "ring_destroy");
     snprintf(c->name, sizeof c->name, "bench-06-%d-%u", (int)getpid(), n++);
-    c->ring = c->functions.open(c->name, RING_POSIX, capacity_for(bytes),
-                                 RING_CREATE | c->way->flags);
+    c->ring =
+        c->functions.open(c->name, RING_POSIX, capacity_for(bytes), RING_CREATE | c->way->flags);
     need(c->ring != NULL, "ring_open");
     c->functions.destroy(c->name, RING_POSIX); /* it stays as long as it is open */
 }
@@ -329,7 +329,7 @@ static void ring_way_close(struct channel *c)
     c->functions.close(c->ring);
 }
 
-#define RING(name, library, flags, burns)                                      \
+#define RING(name, library, flags, burns)                                                          \
     {name, ring_way_open, ring_way_put, ring_way_get, ring_way_close, library, flags, burns}
 #define SYSTEM(name, open, put, get, close) {name, open, put, get, close, NULL, 0, false}
 

@@ -22,7 +22,7 @@ struct buddy {
     unsigned char *base;
     size_t min_bytes;
     size_t nunits;
-    unsigned top; /* order of the root */
+    unsigned top;                /* order of the root */
     size_t level_at[MAX_ORDERS]; /* where the nodes of an order start in sets */
     uint8_t sets[];
 };
@@ -45,7 +45,12 @@ static size_t nodes_of(size_t nunits, unsigned order)
 
 static unsigned width_bits(unsigned order)
 {
-    return order <= 0 ? 2 : order <= 2 ? 4 : order <= 6 ? 8 : order <= 14 ? 16 : order <= 30 ? 32 : 64;
+    return order <= 0    ? 2
+           : order <= 2  ? 4
+           : order <= 6  ? 8
+           : order <= 14 ? 16
+           : order <= 30 ? 32
+                         : 64;
 }
 
 static size_t level_bytes(size_t nunits, unsigned order)

@@ -22,8 +22,8 @@ struct buddy {
     unsigned char *base;
     size_t min_bytes;
     size_t nunits;
-    unsigned norders;        /* the root has order norders - 1 */
-    struct link lists[];     /* norders, then the bits */
+    unsigned norders;    /* the root has order norders - 1 */
+    struct link lists[]; /* norders, then the bits */
 };
 
 /* ---- sizes ---- */

@@ -50,7 +50,8 @@ static unsigned order_of(const struct buddy *b, size_t unit)
 {
     unsigned order = 0;
 
-    while (unit + ((size_t)1 << order) < b->nunits && !(get(b, unit + ((size_t)1 << order)) & START))
+    while (unit + ((size_t)1 << order) < b->nunits &&
+           !(get(b, unit + ((size_t)1 << order)) & START))
         order++;
     return order;
 }

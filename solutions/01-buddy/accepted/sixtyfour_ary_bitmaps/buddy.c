@@ -19,7 +19,7 @@ struct buddy {
     unsigned char *base;
     size_t nunits;
     unsigned unit_shift;
-    uint64_t nonempty; /* bit k: there are free blocks of order k */
+    uint64_t nonempty;          /* bit k: there are free blocks of order k */
     size_t free_at[MAX_ORDERS]; /* where in words a bitmap starts */
     size_t starts_at;
     uint64_t words[];
@@ -272,8 +272,9 @@ size_t buddy_blocks(const struct buddy *b, struct buddy_block *out, size_t max)
         unsigned order = order_at(b, unit);
 
         if (n < max)
-            out[n] = (struct buddy_block){unit << b->unit_shift, (size_t)1 << order << b->unit_shift,
-                                          !is_free(b, unit, order)};
+            out[n] =
+                (struct buddy_block){unit << b->unit_shift, (size_t)1 << order << b->unit_shift,
+                                     !is_free(b, unit, order)};
         unit += (size_t)1 << order;
     }
     return n;

@@ -92,8 +92,8 @@ static void run_command(char *const argv[])
         const char *end = strchrnul(rest, ':');
         char file[PATH_MAX];
 
-        if (snprintf(file, sizeof file, "%.*s%s%s", (int)(end - rest), rest,
-                     end == rest ? "" : "/", argv[0]) < (int)sizeof file) {
+        if (snprintf(file, sizeof file, "%.*s%s%s", (int)(end - rest), rest, end == rest ? "" : "/",
+                     argv[0]) < (int)sizeof file) {
             run_file(file, argv);
             if (errno == EACCES)
                 refused = true;
@@ -183,8 +183,8 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
 
         well = last || make_pipe(&ends) == 0;
         if (well) {
-            struct job job = {stages[started].argv, input, last ? out_fd : ends.write, in_fd,
-                              out_fd, -1};
+            struct job job = {
+                stages[started].argv, input, last ? out_fd : ends.write, in_fd, out_fd, -1};
 
             pids[started] = start(job);
             well = pids[started] != -1;

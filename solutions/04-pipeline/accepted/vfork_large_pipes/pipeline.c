@@ -132,8 +132,8 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
         return -1;
     }
 
-    struct start start = {.input = in_fd, .in_fd = in_fd, .out_fd = out_fd,
-                          .caught = caught_signals()};
+    struct start start = {
+        .input = in_fd, .in_fd = in_fd, .out_fd = out_fd, .caught = caught_signals()};
 
     for (size_t i = 0; i < nstages; i++)
         status[i] = -1;

@@ -133,7 +133,10 @@ static int posix_remove(const char *name)
 }
 
 static const struct backend posix_backend = {
-    posix_create, posix_attach, posix_detach, posix_remove,
+    posix_create,
+    posix_attach,
+    posix_detach,
+    posix_remove,
 };
 
 /* ---- System V shared memory ------------------------------------------------ */
@@ -188,7 +191,10 @@ static int sysv_remove(const char *name)
 }
 
 static const struct backend sysv_backend = {
-    sysv_create, sysv_attach, sysv_detach, sysv_remove,
+    sysv_create,
+    sysv_attach,
+    sysv_detach,
+    sysv_remove,
 };
 
 static const struct backend *backend_of(int backend)
@@ -206,8 +212,8 @@ static const struct backend *backend_of(int backend)
 
 static int check_name(const char *name)
 {
-    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
-        strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||
+        strcmp(name, "..") == 0)
         return fail(EINVAL);
     return strlen(name) > RING_NAME_MAX ? fail(ENAMETOOLONG) : 0;
 }
@@ -287,10 +293,9 @@ static struct timespec after_ms(int timeout_ms)
     return t;
 }
 
-
 /* One look after the other, until ready() or the time is up; with the lock. */
-static bool wait_until(struct segment *s, bool (*ready)(const struct segment *, size_t), size_t cost,
-                       int timeout_ms)
+static bool wait_until(struct segment *s, bool (*ready)(const struct segment *, size_t),
+                       size_t cost, int timeout_ms)
 {
     struct timespec until = after_ms(timeout_ms > 0 ? timeout_ms : 0);
     int error = timeout_ms == 0 ? ETIMEDOUT : 0;

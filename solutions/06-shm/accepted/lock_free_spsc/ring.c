@@ -151,7 +151,10 @@ static int posix_remove(const char *name)
 }
 
 static const struct backend posix_backend = {
-    posix_create, posix_attach, posix_detach, posix_remove,
+    posix_create,
+    posix_attach,
+    posix_detach,
+    posix_remove,
 };
 
 /* ---- System V shared memory ------------------------------------------------ */
@@ -206,7 +209,10 @@ static int sysv_remove(const char *name)
 }
 
 static const struct backend sysv_backend = {
-    sysv_create, sysv_attach, sysv_detach, sysv_remove,
+    sysv_create,
+    sysv_attach,
+    sysv_detach,
+    sysv_remove,
 };
 
 static const struct backend *backend_of(int backend)
@@ -224,8 +230,8 @@ static const struct backend *backend_of(int backend)
 
 static int check_name(const char *name)
 {
-    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
-        strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||
+        strcmp(name, "..") == 0)
         return fail(EINVAL);
     return strlen(name) > RING_NAME_MAX ? fail(ENAMETOOLONG) : 0;
 }
@@ -285,7 +291,6 @@ static struct timespec after_ms(int timeout_ms)
     }
     return t;
 }
-
 
 /* Sleeps while *word is expected; 0, or ETIMEDOUT.  May return 0 for nothing. */
 static int futex_sleep(_Atomic uint32_t *word, uint32_t expected, const struct timespec *until)

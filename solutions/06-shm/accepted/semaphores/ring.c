@@ -32,10 +32,10 @@ struct segment {
     uint64_t capacity;
     char name[RING_NAME_MAX + 1];
     int semaphores;
-    uint32_t destroyed;    /* the name is gone */
-    uint64_t first, used;  /* where the oldest byte lies, how many there are */
-    uint32_t asleep;       /* beds that are not NOBODY's */
-    uint8_t beds[BEDS];    /* enum sleeper */
+    uint32_t destroyed;   /* the name is gone */
+    uint64_t first, used; /* where the oldest byte lies, how many there are */
+    uint32_t asleep;      /* beds that are not NOBODY's */
+    uint8_t beds[BEDS];   /* enum sleeper */
     _Alignas(8) unsigned char data[];
 };
 
@@ -141,7 +141,10 @@ static int posix_remove(const char *name)
 }
 
 static const struct backend posix_backend = {
-    posix_create, posix_attach, posix_detach, posix_remove,
+    posix_create,
+    posix_attach,
+    posix_detach,
+    posix_remove,
 };
 
 /* ---- System V shared memory ------------------------------------------------ */
@@ -196,7 +199,10 @@ static int sysv_remove(const char *name)
 }
 
 static const struct backend sysv_backend = {
-    sysv_create, sysv_attach, sysv_detach, sysv_remove,
+    sysv_create,
+    sysv_attach,
+    sysv_detach,
+    sysv_remove,
 };
 
 static const struct backend *backend_of(int backend)
@@ -214,8 +220,8 @@ static const struct backend *backend_of(int backend)
 
 static int check_name(const char *name)
 {
-    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
-        strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||
+        strcmp(name, "..") == 0)
         return fail(EINVAL);
     return strlen(name) > RING_NAME_MAX ? fail(ENAMETOOLONG) : 0;
 }
@@ -226,8 +232,8 @@ static int check_name(const char *name)
 static int sem_change(const struct segment *s, int which, int by, int flags,
                       const struct timespec *until)
 {
-    struct sembuf op = {.sem_num = (unsigned short)which, .sem_op = (short)by,
-                        .sem_flg = (short)flags};
+    struct sembuf op = {
+        .sem_num = (unsigned short)which, .sem_op = (short)by, .sem_flg = (short)flags};
 
     for (;;) {
         struct timespec left = {0}, now;
@@ -273,7 +279,6 @@ static struct timespec after_ms(int timeout_ms)
     }
     return t;
 }
-
 
 static int free_bed(const struct segment *s)
 {
