@@ -2,9 +2,10 @@
 #
 # A lab's Makefile names its files and includes this one:
 #   LAB           01-buddy
-#   SUBMISSION    sources of submission.so, the file that is tested
-#   PROGRAMS      executables that tests start, with NAME_SRC for each
-#   KIT_PROGRAMS  those of them that came with the lab, not from the student
+#   SUBMISSION      what students write of submission.so, the file that is tested
+#   GIVEN           what comes with the lab of it, complete: nobody edits or hands it in
+#   PROGRAMS        executables that tests start, with NAME_SRC for each
+#   GIVEN_PROGRAMS  those of them that come with the lab
 #
 # The grader builds through here as well (BUILD, HIDDEN), so that a test is
 # the same test everywhere.
@@ -21,8 +22,10 @@ BUILD ?= build
 HIDDEN ?=
 TEST ?=
 SEED ?=
+SUBMISSION ?=
+GIVEN ?=
 PROGRAMS ?=
-KIT_PROGRAMS ?=
+GIVEN_PROGRAMS ?=
 CC := gcc
 
 # ---- flags: one a line, with the reason ------------------------------------
@@ -53,7 +56,7 @@ KIT_FLAGS += -MMD -MP             # header dependencies
 PUPPET_OBJECTS := $(patsubst %,$(BUILD)/kit/%.o,puppet faults channel process)
 TESTKIT_OBJECTS := $(patsubst %,$(BUILD)/kit/%.o,runner remote script arena observe plan stage channel process)
 PUBLIC_OBJECTS := $(BUILD)/test_public.o $(BUILD)/stubs.o
-STUDENT_PROGRAMS := $(filter-out $(KIT_PROGRAMS),$(PROGRAMS))
+STUDENT_PROGRAMS := $(filter-out $(GIVEN_PROGRAMS),$(PROGRAMS))
 HAND_IN := $(sort $(SUBMISSION) $(foreach p,$(STUDENT_PROGRAMS),$($(p)_SRC)))
 HEADERS := $(wildcard *.h)
 PROGRAM_PATHS := $(PROGRAMS:%=$(BUILD)/programs/%)
@@ -62,7 +65,7 @@ RUN := $(BUILD)/test_public --puppet $(BUILD)/puppet --submission $(BUILD)/submi
 # ---- what one can do ---------------------------------------------------------
 
 .PHONY: help test debug memcheck watch submit clean kit graded build
-.PHONY: print-submission-flags print-program-flags print-hand-in
+.PHONY: print-submission-flags print-program-flags print-files
 
 help:
 	@echo 'make test              compile and run the public tests (TEST=name: only that one; SEED=n)'
@@ -78,7 +81,7 @@ test: build
 build: $(BUILD)/test_public $(BUILD)/puppet $(BUILD)/submission.so $(PROGRAM_PATHS)
 
 debug: build $(BUILD)/gdb.commands
-	@[ -n "$(TEST)" ] || { echo 'which test? make debug TEST=name; there are:'; $(BUILD)/test_public --list; exit 2; }
+	@[ -n "$(TEST)" ] || { echo 'which test? make debug TEST=name; there are:'; $(BUILD)/test_public --list | cut -f2; exit 2; }
 	$(RUN) --patience 0 --wrap 'gdb -q -x $(BUILD)/gdb.commands --args' $(TEST)
 
 # Valgrind's lines; but what a child that the submission forked has "lost" is
@@ -113,7 +116,7 @@ clean:
 
 # ---- for the grader ------------------------------------------------------------
 
-kit: $(BUILD)/puppet $(KIT_PROGRAMS:%=$(BUILD)/programs/%)
+kit: $(BUILD)/puppet $(GIVEN_PROGRAMS:%=$(BUILD)/programs/%)
 graded: $(BUILD)/test_graded
 
 print-submission-flags:
@@ -122,14 +125,18 @@ print-submission-flags:
 print-program-flags:
 	@printf '%s\n' $(STUDENT_FLAGS)
 
-print-hand-in:
-	@printf '%s\n' $(HAND_IN)
+# A line for each thing that is compiled: what it is, its name, its sources.
+print-files:
+	@printf 'submission %s\n' $(SUBMISSION)
+	@printf 'given %s\n' $(GIVEN)
+	@printf '%s\n' $(foreach p,$(STUDENT_PROGRAMS),'program $(p) $($(p)_SRC)')
+	@printf '%s\n' $(foreach p,$(GIVEN_PROGRAMS),'given-program $(p) $($(p)_SRC)')
 
 # ---- rules ----------------------------------------------------------------------
 
-$(BUILD)/submission.so: $(SUBMISSION) $(HEADERS) $(LABS)/lab.mk
+$(BUILD)/submission.so: $(SUBMISSION) $(GIVEN) $(HEADERS) $(LABS)/lab.mk
 	@mkdir -p $(@D)
-	$(CC) $(STUDENT_FLAGS) $(SO_FLAGS) -o $@ $(SUBMISSION)
+	$(CC) $(STUDENT_FLAGS) $(SO_FLAGS) -o $@ $(SUBMISSION) $(GIVEN)
 
 $(BUILD)/puppet: $(PUPPET_OBJECTS)
 	@$(CC) -pthread -rdynamic -o $@ $^

@@ -4,14 +4,17 @@
  */
 #include "test_support.h"
 
-TEST(init_gives_one_free_block)
+TEST(init_gives_one_free_block,
+     "After buddy_init() a region whose length is a power of two is one free block.")
 {
     struct region r = region_of_units(64);
 
     assert_blocks(&r, "after buddy_init()", "used; free 64");
 }
 
-TEST(empty_requests_change_nothing)
+TEST(empty_requests_change_nothing,
+     "buddy_alloc(b, 0) is EINVAL, buddy_free(b, NULL) is 0, and both leave the blocks as they "
+     "are.")
 {
     struct region r = region_of_units(64);
 
@@ -21,7 +24,9 @@ TEST(empty_requests_change_nothing)
     assert_blocks(&r, "after buddy_alloc(b, 0) and buddy_free(b, NULL)", "used; free 64");
 }
 
-TEST(alloc_rounds_up_to_a_power_of_two)
+TEST(alloc_rounds_up_to_a_power_of_two,
+     "A block has the size asked for, rounded up to a power of two; a power of two stays as it "
+     "is.")
 {
     static const struct {
         size_t asked_bytes, block_bytes;
@@ -36,7 +41,7 @@ TEST(alloc_rounds_up_to_a_power_of_two)
     }
 }
 
-TEST(alloc_gives_at_least_a_minimum_block)
+TEST(alloc_gives_at_least_a_minimum_block, "No block is smaller than min_block_bytes.")
 {
     struct region r = region_at(1024, 64, 0);
 
@@ -45,7 +50,8 @@ TEST(alloc_gives_at_least_a_minimum_block)
     assert_block_has(&r, take(&r, 63), 63, 64);
 }
 
-TEST(blocks_are_disjoint_and_aligned_to_their_size)
+TEST(blocks_are_disjoint_and_aligned_to_their_size,
+     "Blocks in use do not overlap, and a block's offset from base is a multiple of its size.")
 {
     static const size_t units[] = {16, 2, 32, 1, 4, 16, 1, 8, 2, 4};
     struct region r = region_of_units(128);
@@ -66,7 +72,9 @@ TEST(blocks_are_disjoint_and_aligned_to_their_size)
     }
 }
 
-TEST(the_lecture_picture_step_by_step)
+TEST(the_lecture_picture_step_by_step,
+     "The lecture's example: A 16, B 32 and C 8 of 128 units come and go, and the blocks are "
+     "those of the picture.")
 {
     struct region r = region_of_units(128); /* of 16 bytes */
     char *a, *b, *c;
@@ -85,7 +93,8 @@ TEST(the_lecture_picture_step_by_step)
     assert_blocks(&r, "B leaves", "used; free 128");
 }
 
-TEST(free_joins_two_buddies)
+TEST(free_joins_two_buddies,
+     "When both halves of a block are free they are one block again, whichever was freed last.")
 {
     for (int lower_first = 0; lower_first <= 1; lower_first++) {
         struct region r = region_of_units(2);
@@ -123,7 +132,8 @@ static void free_twice(bool q_first)
     assert_same_map(&r, &before, "a second free");
 }
 
-TEST(free_refuses_a_second_free)
+TEST(free_refuses_a_second_free,
+     "Freeing a block that is free already is EINVAL and changes nothing.")
 {
     free_twice(false);
     free_twice(true);

@@ -6,7 +6,8 @@
 #define _GNU_SOURCE
 #include "test_support.h"
 
-TEST(one_stage_reads_in_fd_and_writes_out_fd)
+TEST(one_stage_reads_in_fd_and_writes_out_fd,
+     "A stage has in_fd as its descriptor 0 and out_fd as its descriptor 1.")
 {
     int in = input_file("three\nblind\nmice\n");
     int out = output_file();
@@ -16,7 +17,9 @@ TEST(one_stage_reads_in_fd_and_writes_out_fd)
     assert_file_holds(out, "THREE\nBLIND\nMICE\n");
 }
 
-TEST(stages_pass_data_on_in_order)
+TEST(stages_pass_data_on_in_order,
+     "What stage i writes to descriptor 1 is what stage i + 1 reads from descriptor 0, and the "
+     "end of file arrives as well.")
 {
     int in = input_file("a\n");
     int out = output_file();
@@ -31,7 +34,9 @@ TEST(stages_pass_data_on_in_order)
     assert_file_holds(out, "abcd\n");
 }
 
-TEST(the_lecture_s_pipeline_lists_a_folder)
+TEST(the_lecture_s_pipeline_lists_a_folder,
+     "ls -1 | cut -d. -f1 | sort | uniq | tee dirents writes the names, sorted and once each, to "
+     "out_fd and to the file.")
 {
     /* dirents exists before, so that ls sees it whenever tee opens it */
     char *folder = shell("d=$(mktemp -d) && cd \"$d\" && touch buddy.c buddy.h main.c notes "
@@ -60,7 +65,9 @@ TEST(the_lecture_s_pipeline_lists_a_folder)
     free(folder);
 }
 
-TEST(every_status_stands_in_its_place)
+TEST(every_status_stands_in_its_place,
+     "status[i] is the status word of stage i as waitpid gives it, for an exit and for a death "
+     "by signal.")
 {
     int in = input_file("");
     int out = output_file();
@@ -80,7 +87,9 @@ TEST(every_status_stands_in_its_place)
     assert_stage_exited(line, 5, 1);
 }
 
-TEST(a_command_that_cannot_run_exits_127_or_126)
+TEST(a_command_that_cannot_run_exits_127_or_126,
+     "When exec fails, that stage exits with 127 for ENOENT and 126 for anything else, the "
+     "others run, and pipeline_run returns 0; a script without #! runs as execvp has it.")
 {
     char *script = shell("f=$(mktemp) && echo 'echo ran \"$1\"' >\"$f\" && chmod +x \"$f\" && "
                          "echo \"$f\"",
@@ -107,7 +116,9 @@ TEST(a_command_that_cannot_run_exits_127_or_126)
     free(script);
 }
 
-TEST(bad_arguments_are_refused)
+TEST(bad_arguments_are_refused,
+     "Missing stages, status, argv or argv[0] give EINVAL, a descriptor that is not open gives "
+     "EBADF, and then nothing is started and status is not written.")
 {
     int in = input_file("");
     int out = output_file();
@@ -137,7 +148,7 @@ TEST(bad_arguments_are_refused)
     assert_no_children(p);
 }
 
-TEST(all_stages_run_at_the_same_time)
+TEST(all_stages_run_at_the_same_time, "All stages are started before the first one is waited for.")
 {
     int in = input_file("through\n");
     int out = output_file();
@@ -174,7 +185,11 @@ static struct outcome program_with_stages(const char *pipeline, size_t nstages)
     return outcome;
 }
 
-TEST(the_program_does_what_a_shell_does)
+TEST(the_program_does_what_a_shell_does,
+     "pipeline splits at words that are exactly |, however many, exits with the last stage's "
+     "status (128 + n for signal n), prints all of them with --status unless pipeline_run fails, "
+     "ends its options at --, exits with 2 when it is called wrongly and with 125 when "
+     "pipeline_run fails.")
 {
     const char *pipeline = program_path("pipeline");
 

@@ -171,7 +171,6 @@ static int check_name(const char *name)
     return strlen(name) > RING_NAME_MAX ? fail(ENAMETOOLONG) : 0;
 }
 
-
 /* ---- the contract ------------------------------------------------------------------ */
 
 struct ring *ring_open(const char *name, int backend, size_t capacity_bytes, unsigned flags)

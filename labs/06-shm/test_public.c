@@ -31,17 +31,23 @@ static void creator_and_opener_share_one_ring_over(int backend)
     ring_destroy(name, backend);
 }
 
-TEST(creator_and_opener_share_one_ring)
+TEST(creator_and_opener_share_one_ring,
+     "A process that opens a ring by its name gets what another put, and the other way round; "
+     "its memory has mode 0600.")
 {
     creator_and_opener_share_one_ring_over(RING_POSIX);
 }
 
-TEST(sysv_creator_and_opener_share_one_ring)
+TEST(sysv_creator_and_opener_share_one_ring,
+     "System V: A process that opens a ring by its name gets what another put, and the other way "
+     "round; its memory has mode 0600.")
 {
     creator_and_opener_share_one_ring_over(RING_SYSV);
 }
 
-TEST(open_refuses_bad_arguments)
+TEST(open_refuses_bad_arguments,
+     "Names, back ends, capacities, flags and timeouts that ring.h excludes are refused with "
+     "EINVAL or ENAMETOOLONG, and leave nothing behind.")
 {
     const char *name = fresh_name();
     char *longest = arena_alloc("name", RING_NAME_MAX + 1);
@@ -113,19 +119,25 @@ static void open_says_whether_there_is_a_ring_over(int backend)
     ring_destroy(name, backend);
 }
 
-TEST(open_says_whether_there_is_a_ring)
+TEST(open_says_whether_there_is_a_ring,
+     "ENOENT without a ring, EEXIST with RING_EXCL if there is one, and RING_CREATE opens one "
+     "that exists with its messages.")
 {
     open_says_whether_there_is_a_ring_over(RING_POSIX);
 }
 
-TEST(sysv_open_says_whether_there_is_a_ring)
+TEST(sysv_open_says_whether_there_is_a_ring,
+     "System V: ENOENT without a ring, EEXIST with RING_EXCL if there is one, and RING_CREATE "
+     "opens one that exists with its messages.")
 {
     open_says_whether_there_is_a_ring_over(RING_SYSV);
 }
 
 /* ---- messages ------------------------------------------------------------------ */
 
-TEST(messages_come_out_whole_and_in_order)
+TEST(messages_come_out_whole_and_in_order,
+     "Messages come out in the order in which they were put, byte for byte; empty messages are "
+     "messages, and bytes of buf behind one stay as they were.")
 {
     const char *name = fresh_name();
     struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 4096, RING_CREATE);
@@ -171,7 +183,9 @@ static int fits(struct ring *r, size_t len)
     return n;
 }
 
-TEST(a_message_costs_eight_and_its_length_rounded_up)
+TEST(a_message_costs_eight_and_its_length_rounded_up,
+     "A message costs exactly 8 bytes and its length rounded up to 8; more than the capacity is "
+     "EMSGSIZE, whatever the length.")
 {
     const char *name = fresh_name();
     struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 64, RING_CREATE);
@@ -193,7 +207,9 @@ TEST(a_message_costs_eight_and_its_length_rounded_up)
     ring_destroy(name, RING_POSIX);
 }
 
-TEST(full_and_empty_are_told_apart)
+TEST(full_and_empty_are_told_apart,
+     "A ring that is full to the last byte gives its messages and takes no more; an empty one "
+     "gives none.")
 {
     const char *name = fresh_name();
     struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 32, RING_CREATE);
@@ -211,7 +227,9 @@ TEST(full_and_empty_are_told_apart)
     ring_destroy(name, RING_POSIX);
 }
 
-TEST(too_small_a_buffer_leaves_the_message)
+TEST(too_small_a_buffer_leaves_the_message,
+     "A buffer too small for the oldest message is EMSGSIZE and stays as it was, and the message "
+     "stays the oldest.")
 {
     const char *name = fresh_name();
     struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 256, RING_CREATE);
@@ -264,17 +282,23 @@ static void get_sleeps_until_a_message_comes_over(int backend)
     ring_destroy(name, backend);
 }
 
-TEST(get_sleeps_until_a_message_comes)
+TEST(get_sleeps_until_a_message_comes,
+     "ring_get on an empty ring, with a timeout and without, sleeps until a message of another "
+     "process wakes it; it neither polls nor spins.")
 {
     get_sleeps_until_a_message_comes_over(RING_POSIX);
 }
 
-TEST(sysv_get_sleeps_until_a_message_comes)
+TEST(sysv_get_sleeps_until_a_message_comes,
+     "System V: ring_get on an empty ring, with a timeout and without, sleeps until a message of "
+     "another process wakes it; it neither polls nor spins.")
 {
     get_sleeps_until_a_message_comes_over(RING_SYSV);
 }
 
-TEST(timeouts_end_with_etimedout_and_not_before)
+TEST(timeouts_end_with_etimedout_and_not_before,
+     "A timeout ends with ETIMEDOUT and not before its time, however long it is; 0 does not "
+     "wait.")
 {
     static const int long_ms[] = {999, 100999, 2147483647};
     const char *name = fresh_name();
@@ -305,7 +329,8 @@ TEST(timeouts_end_with_etimedout_and_not_before)
 
 /* ---- the life of a ring ------------------------------------------------------------ */
 
-TEST(a_ring_outlives_its_processes)
+TEST(a_ring_outlives_its_processes,
+     "A ring and its messages stay when every process has closed it, ended or been killed.")
 {
     const char *name = fresh_name();
     struct puppet *a = puppet_start();

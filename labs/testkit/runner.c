@@ -24,12 +24,13 @@ struct session session = {.stage = -1, .patience = 1};
 static struct registered registered[MAX_TESTS];
 static size_t nregistered;
 
-void testkit_register(const char *name, const char *file, int line, void (*function)(void))
+void testkit_register(const char *name, const char *rule, const char *file, int line,
+                      void (*function)(void))
 {
     if (nregistered == MAX_TESTS)
         testkit_broken("more than %d tests", MAX_TESTS);
-    registered[nregistered++] =
-        (struct registered){.name = name, .file = file, .line = line, .function = function};
+    registered[nregistered++] = (struct registered){
+        .name = name, .rule = rule, .file = file, .line = line, .function = function};
 }
 
 void testkit_broken(const char *format, ...)
@@ -119,6 +120,7 @@ static void explain(void)
 {
     size_t n = session.test.ncalls;
 
+    fprintf(stderr, "rule: %s\n", session.test.which->rule);
     if (n > 0)
         fprintf(stderr, "calls of %s, the last ones:\n", session.test.which->name);
     for (size_t i = n > CALLS_SHOWN ? n - CALLS_SHOWN : 0; i < n; i++)
@@ -178,10 +180,11 @@ static size_t choose(char *const names[], size_t n, struct CMUnitTest *chosen)
     return n;
 }
 
+/* A line for each test: file, name and rule, separated by tabs. */
 static int list(void)
 {
     for (size_t i = 0; i < nregistered; i++)
-        puts(registered[i].name);
+        printf("%s\t%s\t%s\n", registered[i].file, registered[i].name, registered[i].rule);
     return PASSED;
 }
 

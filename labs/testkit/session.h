@@ -72,7 +72,7 @@ struct session {
 extern struct session session;
 
 struct registered { /* a test of this binary */
-    const char *name, *file;
+    const char *name, *rule, *file;
     int line;
     void (*function)(void);
 };

@@ -4,7 +4,7 @@
  * starts *puppets*: processes that load submission.so and call its functions
  * on request.  A stub (stub.h) makes such a call look like an ordinary one:
  *
- *     TEST(alloc_rounds_up_to_a_power_of_two)
+ *     TEST(alloc_rounds_up_to_a_power_of_two, "A block's size is the next power of two.")
  *     {
  *         void *base = arena_alloc("base", 1024);
  *         void *meta = arena_alloc("meta", buddy_sizeof(1024, 16));
@@ -41,17 +41,20 @@
 
 /* ---- tests -------------------------------------------------------------- */
 
-/* Defines a test and registers it under its name.  Tests run in the order in
- * which they stand in the file. */
-#define TEST(name)                                                                                 \
+/* Defines a test and registers it under its name, with its rule: one sentence
+ * that says what a correct submission does, shown to the student when the test
+ * fails and in the rubric.  Tests run in the order in which they stand in the
+ * file. */
+#define TEST(name, rule)                                                                           \
     static void name(void);                                                                        \
     __attribute__((constructor)) static void register_##name(void)                                 \
     {                                                                                              \
-        testkit_register(#name, __FILE__, __LINE__, name);                                         \
+        testkit_register(#name, rule, __FILE__, __LINE__, name);                                   \
     }                                                                                              \
     static void name(void)
 
-void testkit_register(const char *name, const char *file, int line, void (*function)(void));
+void testkit_register(const char *name, const char *rule, const char *file, int line,
+                      void (*function)(void));
 
 /* The seed of this run (--seed); print nothing, a failure names it itself. */
 uint64_t testkit_seed(void);

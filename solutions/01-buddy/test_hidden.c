@@ -29,7 +29,10 @@ static void assert_init_fails(char *meta, char *base, size_t len_bytes, size_t m
                  len_bytes, min_block_bytes, why);
 }
 
-TEST(init_refuses_bad_arguments)
+TEST(init_refuses_bad_arguments,
+     "buddy_sizeof() and buddy_init() refuse with EINVAL a min_block_bytes that is no power of "
+     "two or under 16, a length under one block, NULL, and a base that is not a multiple of "
+     "min_block_bytes, and change nothing then.")
 {
     static const struct {
         size_t len_bytes, min_block_bytes;
@@ -92,7 +95,9 @@ static void use_once(char *meta, size_t nunits)
         assert_free_fails(&r, block + i * 16, "what was a block of an allocator before");
 }
 
-TEST(init_takes_metadata_that_arrives_dirty)
+TEST(init_takes_metadata_that_arrives_dirty,
+     "buddy_init() works whatever the metadata and the region held before, another allocator for "
+     "example.")
 {
     static const int fillings[] = {0xff, 0xa5, 0x01, 0x40, 0x80, 0x7f};
     size_t size = buddy_sizeof(64 * 16, 16);
@@ -125,7 +130,9 @@ static void show_many_blocks(void)
     map_read(&r);
 }
 
-TEST(block_map_stops_at_max)
+TEST(block_map_stops_at_max,
+     "buddy_blocks() writes all blocks, however many, but no more than max, used as 1 and free "
+     "as 0, and returns how many there are.")
 {
     struct region r = region_of_units(64);
     struct block_map all;
@@ -174,7 +181,9 @@ static void use_all_metadata(void)
     }
 }
 
-TEST(metadata_is_small)
+TEST(metadata_is_small,
+     "With blocks of 64 bytes the metadata takes at most 1.6 % of the region plus 1 KiB, nothing "
+     "is written beyond what buddy_sizeof() says, and that is right for regions of many GiB too.")
 {
     static const size_t lengths_bytes[] = {64,
                                            1000,
@@ -225,7 +234,8 @@ static void leave_a_large_and_a_small(bool small_first)
     assert_blocks(&r, "8 units are asked for", "used 8 8 16 16; free 16");
 }
 
-TEST(alloc_takes_the_smallest_block_that_fits)
+TEST(alloc_takes_the_smallest_block_that_fits,
+     "A block comes out of the smallest free block that is large enough, wherever that lies.")
 {
     leave_a_large_and_a_small(true);
     leave_a_large_and_a_small(false);
@@ -253,7 +263,9 @@ static void take_again_what_was_given_back(void)
                      NBLOCKS, HALF, i);
 }
 
-TEST(alloc_fails_when_exhausted_and_recovers)
+TEST(alloc_fails_when_exhausted_and_recovers,
+     "A full region gives ENOMEM, and works again when something was freed, be it thousands of "
+     "blocks: what is free can be had.")
 {
     struct region r = region_of_units(16);
     char *blocks[16], *again;
@@ -280,7 +292,9 @@ TEST(alloc_fails_when_exhausted_and_recovers)
     take_again_what_was_given_back();
 }
 
-TEST(alloc_refuses_huge_sizes)
+TEST(alloc_refuses_huge_sizes,
+     "A size beyond the region gives ENOMEM, also when rounding it up overflows or it has more "
+     "than 32 bits.")
 {
     static const size_t sizes[] = {1025,
                                    2048,
@@ -298,7 +312,8 @@ TEST(alloc_refuses_huge_sizes)
         assert_alloc_fails_with(&r, sizes[i], ENOMEM);
 }
 
-TEST(failed_alloc_changes_nothing)
+TEST(failed_alloc_changes_nothing,
+     "An allocation that fails leaves all blocks as they were: nothing is split for it.")
 {
     struct region r = region_of_units(64);
     struct block_map before;
@@ -317,7 +332,9 @@ TEST(failed_alloc_changes_nothing)
 
 /* 64 blocks of one unit, freed in four orders: what stays until the end is one
  * unit in use, and free blocks of every size beside it. */
-TEST(free_joins_buddies_up_to_the_whole_region)
+TEST(free_joins_buddies_up_to_the_whole_region,
+     "Joining goes on from size to size as long as the buddy is free, in whatever order blocks "
+     "are freed.")
 {
     for (size_t step = 1; step <= 37; step += 12) { /* odd: each comes once */
         struct region r = region_of_units(64);
@@ -347,7 +364,9 @@ static void leave_beside_a_half(bool lower_half_free)
     assert_blocks(&r, "half of its buddy is in use", "used 8 16 16; free 8 16");
 }
 
-TEST(free_joins_nothing_but_buddies)
+TEST(free_joins_nothing_but_buddies,
+     "Neighbours that are no buddies are never joined, nor is a block with a buddy that is in "
+     "use in part.")
 {
     struct region r = region_of_units(64);
     char *quarters[4];
@@ -360,7 +379,9 @@ TEST(free_joins_nothing_but_buddies)
     leave_beside_a_half(false);
 }
 
-TEST(free_refuses_pointers_that_no_alloc_gave)
+TEST(free_refuses_pointers_that_no_alloc_gave,
+     "Freeing a pointer into the middle of a block, or one outside the region, is EINVAL and "
+     "changes nothing, nor what a block in use holds.")
 {
     struct region r = region_at(64 * 64 + 8, 64, 0);
     char *p = take_units(&r, 16), *q = take_units(&r, 1);
@@ -399,7 +420,8 @@ TEST(free_refuses_pointers_that_no_alloc_gave)
 
 /* ---- regions of all kinds ---------------------------------------------------------- */
 
-TEST(buddies_are_found_by_offset_from_base)
+TEST(buddies_are_found_by_offset_from_base,
+     "base is aligned to min_block_bytes only: buddies and alignment go by the offset from base.")
 {
     static const size_t misaligned_units[] = {1, 2, 3, 8, 37};
 
@@ -440,7 +462,9 @@ static void assert_odd_lengths_start_with_the_largest_blocks(void)
     }
 }
 
-TEST(odd_lengths_are_usable_to_the_last_unit)
+TEST(odd_lengths_are_usable_to_the_last_unit,
+     "A length that is no power of two starts as its largest blocks from offset 0 on, and every "
+     "unit of it can be allocated.")
 {
     assert_odd_lengths_start_with_the_largest_blocks();
     for (size_t nunits = 1; nunits <= 23; nunits++) {
@@ -530,7 +554,9 @@ static void take_steps(size_t order, size_t unit_bytes, bool right[STEPS])
 /* 2^20 units: neither their number nor the size of a block fits 16 bits, and
  * there are more sizes than a guess allows for.  Units of 128 KiB: that does
  * not fit 16 bits either, and is more than a page. */
-TEST(large_regions_work_like_small_ones)
+TEST(large_regions_work_like_small_ones,
+     "A region of 2^20 units does what one of 64 does, and so does one with units of 128 KiB: it "
+     "starts as one block, gives one unit and half of itself, and is whole again afterwards.")
 {
     bool small[STEPS], large[STEPS], large_units[STEPS];
 
@@ -613,7 +639,9 @@ static void write_what_free_blocks_hold(void)
     }
 }
 
-TEST(live_blocks_keep_their_contents)
+TEST(live_blocks_keep_their_contents,
+     "The allocator writes nothing into a block in use, all of it up to the power of two, and "
+     "does not go by what it holds.")
 {
     write_over_live_blocks();
     write_what_free_blocks_hold();
@@ -621,7 +649,9 @@ TEST(live_blocks_keep_their_contents)
 
 /* Two allocators at work by turns, and one put back to what it was: nothing
  * may hide in static variables or in memory from malloc. */
-TEST(all_state_is_in_metadata_and_free_blocks)
+TEST(all_state_is_in_metadata_and_free_blocks,
+     "All that an allocator knows lies in its metadata and its free blocks: several work side by "
+     "side, and a copy put back works.")
 {
     struct region r = region_of_units(64), other = region_at(32 * 64, 64, 0);
     char *meta = malloc(r.meta_bytes), *base = malloc(r.len_bytes);
@@ -1130,7 +1160,9 @@ static const char *as_condition(const struct setup *setup)
     return text;
 }
 
-TEST(random_calls_agree_with_a_model)
+TEST(random_calls_agree_with_a_model,
+     "100 000 random calls give what a simple model says; a failure shows a short sequence of "
+     "calls that goes wrong.")
 {
     struct playground g = {
         .meta = arena_alloc("meta", MODEL_META_BYTES),

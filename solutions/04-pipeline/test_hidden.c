@@ -150,7 +150,8 @@ static bool has_returned(struct puppet *p)
 
 /* ---- data ---------------------------------------------------------------- */
 
-TEST(sixteen_megabytes_arrive_unchanged)
+TEST(sixteen_megabytes_arrive_unchanged,
+     "Any amount of data goes through all stages, byte for byte.")
 {
     enum { SIZE_BYTES = 16 * 1024 * 1024 };
     uint64_t state = testkit_seed();
@@ -178,7 +179,11 @@ TEST(sixteen_megabytes_arrive_unchanged)
 
 /* ---- signals ------------------------------------------------------------ */
 
-TEST(stages_start_with_clean_signals)
+TEST(stages_start_with_clean_signals,
+     "A stage starts with SIGPIPE at its default and no signal blocked, whatever the caller "
+     "ignores and blocks, what else the caller ignores (SIGINT, say) stays ignored, and the "
+     "caller keeps its own mask and dispositions, also if it blocks or handles SIGCHLD: yes | "
+     "head ends with signal 13.")
 {
     static const int ignored[] = {SIGPIPE, SIGINT, SIGQUIT, SIGUSR2};
     int in = input_file("");
@@ -253,7 +258,9 @@ static bool is_undone(struct puppet *p, struct line line)
 
 /* Real signals come while it waits for a stage.  In an undoing nobody sleeps
  * long enough for that: there wait fails, if it is what this caller slept in. */
-TEST(an_interrupted_wait_goes_on)
+TEST(an_interrupted_wait_goes_on,
+     "A wait that a signal interrupts (EINTR) is taken up again, also in the undoing of a "
+     "failure; every status is still right and no child stays behind.")
 {
     int in = input_file("still here\n");
     int out = output_file();
@@ -297,7 +304,9 @@ TEST(an_interrupted_wait_goes_on)
     }
 }
 
-TEST(waiting_is_asleep)
+TEST(waiting_is_asleep,
+     "While stages run, pipeline_run sleeps until one of them ends, and one that is stopped has "
+     "not; it neither spins nor polls.")
 {
     int in = input_file("");
     int out = output_file();
@@ -343,7 +352,9 @@ static struct line line_of_cats(size_t nstages)
     return line_of(nstages, argvs);
 }
 
-TEST(nothing_stays_with_the_caller)
+TEST(nothing_stays_with_the_caller,
+     "After the call the caller has the descriptors it had before, close-on-exec or not as "
+     "before, and no others, and no children, not even zombies; also with a hundred stages.")
 {
     int in = input_file("x\n");
     int out = output_file();
@@ -380,7 +391,9 @@ static void fail_for_stranger(size_t stage, const struct fd_info *stranger,
     fail_msg("stage %zu also has descriptor %d, %s", stage, stranger->fd, stranger->target);
 }
 
-TEST(no_stage_holds_an_end_of_another_pipe)
+TEST(no_stage_holds_an_end_of_another_pipe,
+     "A running stage has 0, 1, 2 and what the caller left inheritable; no end of a pipe besides "
+     "its own 0 and 1.")
 {
     int in = input_file("");
     int out = output_file();
@@ -449,7 +462,10 @@ static void assert_environment_inherited(int in, int out)
     free(folder);
 }
 
-TEST(stages_inherit_what_the_caller_left_open)
+TEST(stages_inherit_what_the_caller_left_open,
+     "Descriptors that the caller left inheritable reach every stage, in_fd and out_fd under "
+     "their own numbers do not, and those marked close-on-exec do not; the caller's environment "
+     "(PATH decides what runs), current folder, umask and process group are the stages'.")
 {
     int in = input_file("x\n");
     int out = output_file();
@@ -520,7 +536,9 @@ static bool stage_has_stderr(size_t stage, int in, int out)
     return has;
 }
 
-TEST(closed_standard_descriptors_do_no_harm)
+TEST(closed_standard_descriptors_do_no_harm,
+     "When the caller's 0, 1 or 2 is closed, pipes may get these numbers: data flows all the "
+     "same, a closed 2 stays closed in the stages, and no error message gets into the data.")
 {
     int in = input_file("through\n");
     int out = output_file();
@@ -590,7 +608,9 @@ static void run_with_one_socket(struct puppet *p, struct line line, int number, 
     close(ends[1]);
 }
 
-TEST(in_fd_and_out_fd_may_be_any_descriptors)
+TEST(in_fd_and_out_fd_may_be_any_descriptors,
+     "in_fd and out_fd may be crossed (1 and 0), the same, 2 (which stays standard error), or "
+     "close-on-exec in their places already (dup2(0, 0) does not clear that flag).")
 {
     int in = input_file("a\n");
     int out = output_file();
@@ -749,7 +769,9 @@ static unsigned sweep_failures(enum fault_call call, const char *name, int error
     return n - 1;
 }
 
-TEST(a_failed_fork_is_undone)
+TEST(a_failed_fork_is_undone,
+     "When any fork fails: -1 with its errno, started stages reaped, -1 as status of those never "
+     "started, no descriptor left, the caller's signal mask and dispositions as before.")
 {
     unsigned made = sweep_failures(FAULT_FORK, "fork", EAGAIN) +
                     sweep_failures(FAULT_SPAWN, "posix_spawn", EAGAIN);
@@ -758,7 +780,9 @@ TEST(a_failed_fork_is_undone)
         fail_msg("four stages, and no fork() of the C library that could fail");
 }
 
-TEST(a_failed_pipe_is_undone)
+TEST(a_failed_pipe_is_undone,
+     "When any pipe fails: -1 with its errno, started stages reaped, -1 as status of those never "
+     "started, no descriptor left, the caller's signal mask and dispositions as before.")
 {
     if (sweep_failures(FAULT_PIPE, "pipe", EMFILE) == 0)
         fail_msg("four stages, and no pipe() of the C library that could fail");
@@ -835,7 +859,9 @@ static void sweep_dup(enum fault_call call, const char *name, int error)
     assert_file_holds(standard_output, "!");
 }
 
-TEST(a_failed_dup2_starts_no_program)
+TEST(a_failed_dup2_starts_no_program,
+     "A stage whose dup2 fails exits with 126 (by _exit) and does not run its program with the "
+     "wrong descriptors.")
 {
     sweep_dup(FAULT_DUP2, "dup2", EBUSY);
     sweep_dup(FAULT_DUP, "dup", EMFILE);
@@ -917,7 +943,9 @@ static bool failure_among_waiting_stages(enum fault_call call, const char *name,
     return true;
 }
 
-TEST(a_failure_ends_stages_that_would_run_for_ever)
+TEST(a_failure_ends_stages_that_would_run_for_ever,
+     "After a failed fork or pipe, stages that were started are killed with SIGKILL before they "
+     "are waited for: they might never end by themselves, and might ignore any other signal.")
 {
     unsigned n = 1;
 
@@ -943,7 +971,8 @@ static size_t zombies_of(struct puppet *p)
 
 /* The program is started by a process that has two children already, one of
  * them a zombie, the other one at a gate that does not open. */
-TEST(children_of_others_are_left_alone)
+TEST(children_of_others_are_left_alone,
+     "Only the stages are waited for, no other children of the calling process.")
 {
     int in = input_file("");
     int out = output_file();
@@ -983,7 +1012,9 @@ TEST(children_of_others_are_left_alone)
     gate_open(alive);
 }
 
-TEST(buffered_output_comes_out_once)
+TEST(buffered_output_comes_out_once,
+     "What lies in the caller's stdio buffer is written once: a child that fails leaves by "
+     "_exit.")
 {
     int in = input_file("");
     int out = output_file();
@@ -1057,7 +1088,9 @@ static void stages_end_together(void)
     assert_stage_exited(line, 2, 0);
 }
 
-TEST(order_of_events_does_not_matter)
+TEST(order_of_events_does_not_matter,
+     "Whether a stage ends early or late, before or after the parent's next step, alone or "
+     "together with all others, nothing is lost and nothing hangs.")
 {
     for (int round = 0; round < 4; round++)
         stage_ends_during_the_first_wait();

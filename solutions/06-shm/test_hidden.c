@@ -40,17 +40,24 @@ static void opening_with_another_capacity_is_einval_over(int backend)
     ring_destroy(name, backend);
 }
 
-TEST(opening_with_another_capacity_is_einval)
+TEST(opening_with_another_capacity_is_einval,
+     "Opening with another capacity, smaller or larger, or with other RING_SPSC or RING_SPIN is "
+     "EINVAL, does the ring no harm, and leaves nothing mapped or open.")
 {
     opening_with_another_capacity_is_einval_over(RING_POSIX);
 }
 
-TEST(sysv_opening_with_another_capacity_is_einval)
+TEST(sysv_opening_with_another_capacity_is_einval,
+     "System V: Opening with another capacity is EINVAL; shmget itself refuses a larger one "
+     "only.")
 {
     opening_with_another_capacity_is_einval_over(RING_SYSV);
 }
 
-TEST(sysv_another_name_under_the_same_key_is_eexist)
+TEST(sysv_another_name_under_the_same_key_is_eexist,
+     "System V: Two names, however long, can have one key: the second is EEXIST to open, "
+     "whatever its capacity, and ENOENT to destroy; the first is not harmed, nor is a POSIX ring "
+     "of its name.")
 {
     char *aa = arena_alloc("name", RING_NAME_MAX + 1), *bb = arena_alloc("name", RING_NAME_MAX + 1);
     char *too_long = arena_alloc("name", RING_NAME_MAX + 2);
@@ -248,12 +255,16 @@ static void nobody_gets_a_half_made_ring_over(int backend)
                 break;
 }
 
-TEST(nobody_gets_a_half_made_ring)
+TEST(nobody_gets_a_half_made_ring,
+     "However far its maker has come, ring_open never gives a ring that is not ready, all who "
+     "open it get the same one, and those who looked too early leave nothing mapped.")
 {
     nobody_gets_a_half_made_ring_over(RING_POSIX);
 }
 
-TEST(sysv_nobody_gets_a_half_made_ring)
+TEST(sysv_nobody_gets_a_half_made_ring,
+     "System V: However far its maker has come, ring_open never gives a ring that is not ready, "
+     "all who open it get the same one, and those who looked too early leave nothing attached.")
 {
     nobody_gets_a_half_made_ring_over(RING_SYSV);
 }
@@ -329,19 +340,24 @@ static void an_open_that_failed_leaves_nothing_behind_over(int backend)
     }
 }
 
-TEST(an_open_that_failed_leaves_nothing_behind)
+TEST(an_open_that_failed_leaves_nothing_behind,
+     "When a system call in ring_open fails, ring_open gives NULL with its errno, leaves nothing "
+     "(object, semaphore, lock file, descriptor), and the next ring_open works.")
 {
     an_open_that_failed_leaves_nothing_behind_over(RING_POSIX);
 }
 
-TEST(sysv_an_open_that_failed_leaves_nothing_behind)
+TEST(sysv_an_open_that_failed_leaves_nothing_behind,
+     "System V: When a system call in ring_open fails, ring_open gives NULL with its errno, "
+     "leaves nothing (segment, semaphore, lock file), and the next ring_open works.")
 {
     an_open_that_failed_leaves_nothing_behind_over(RING_SYSV);
 }
 
 /* ---- messages ------------------------------------------------------------------ */
 
-TEST(a_message_goes_over_the_end_and_on_at_the_beginning)
+TEST(a_message_goes_over_the_end_and_on_at_the_beginning,
+     "A message of any length may begin anywhere in the ring and go on at its beginning.")
 {
     const size_t huge = 100001;
     const char *name = fresh_name();
@@ -506,7 +522,8 @@ static void shrink(struct op *ops, size_t n, size_t capacity)
     fail_msg("in a ring of %zu bytes: %s: the last one %s", capacity, text, why);
 }
 
-TEST(random_calls_agree_with_a_model)
+TEST(random_calls_agree_with_a_model,
+     "Random puts and gets do what a queue that counts its bytes would do.")
 {
     static const size_t capacities[] = {16, 64, 104, 256};
     uint64_t seed = testkit_seed();
@@ -651,12 +668,16 @@ static void four_producers_and_four_consumers_lose_nothing_over(int backend)
     exchange(backend, 256, 0, 4);
 }
 
-TEST(four_producers_and_four_consumers_lose_nothing)
+TEST(four_producers_and_four_consumers_lose_nothing,
+     "Four producers and four consumers at once: every message exactly once, whole, and those of "
+     "one producer in order.")
 {
     four_producers_and_four_consumers_lose_nothing_over(RING_POSIX);
 }
 
-TEST(sysv_four_producers_and_four_consumers_lose_nothing)
+TEST(sysv_four_producers_and_four_consumers_lose_nothing,
+     "System V: Four producers and four consumers at once: every message exactly once, whole, "
+     "and those of one producer in order.")
 {
     four_producers_and_four_consumers_lose_nothing_over(RING_SYSV);
 }
@@ -694,12 +715,14 @@ static void the_ring_may_lie_at_another_address_in_every_process_over(int backen
     ring_destroy(name, backend);
 }
 
-TEST(the_ring_may_lie_at_another_address_in_every_process)
+TEST(the_ring_may_lie_at_another_address_in_every_process,
+     "The ring works at another address in every process: there are no pointers in it.")
 {
     the_ring_may_lie_at_another_address_in_every_process_over(RING_POSIX);
 }
 
-TEST(sysv_the_ring_may_lie_at_another_address_in_every_process)
+TEST(sysv_the_ring_may_lie_at_another_address_in_every_process,
+     "System V: The ring works at another address in every process: there are no pointers in it.")
 {
     the_ring_may_lie_at_another_address_in_every_process_over(RING_SYSV);
 }
@@ -750,12 +773,16 @@ static void put_sleeps_until_there_is_room_over(int backend)
     ring_destroy(name, backend);
 }
 
-TEST(put_sleeps_until_there_is_room)
+TEST(put_sleeps_until_there_is_room,
+     "ring_put on a full ring, with a timeout and without, sleeps, lets others take messages "
+     "meanwhile, and is woken when its message fits.")
 {
     put_sleeps_until_there_is_room_over(RING_POSIX);
 }
 
-TEST(sysv_put_sleeps_until_there_is_room)
+TEST(sysv_put_sleeps_until_there_is_room,
+     "System V: ring_put on a full ring, with a timeout and without, sleeps, lets others take "
+     "messages meanwhile, and is woken when its message fits; when it is time it is ETIMEDOUT.")
 {
     put_sleeps_until_there_is_room_over(RING_SYSV);
 }
@@ -928,7 +955,10 @@ static void nobody_is_woken_before_he_sleeps(const char *name)
                     break;
 }
 
-TEST(a_wake_up_is_not_lost_on_one_who_cannot_use_it)
+TEST(a_wake_up_is_not_lost_on_one_who_cannot_use_it,
+     "Whoever can go on is woken, also when another who cannot (more room wanted, too small a "
+     "buffer, faster) waited before, and when the message or the room comes between a look and "
+     "the sleep.")
 {
     const char *name = fresh_name();
     struct puppet *a = puppet_start();
@@ -1023,12 +1053,15 @@ static void a_signal_does_not_end_a_wait_over(int backend)
     ring_destroy(name, backend);
 }
 
-TEST(a_signal_does_not_end_a_wait)
+TEST(a_signal_does_not_end_a_wait,
+     "A process that was stopped and goes on, or whose system call gave EINTR, goes on waiting.")
 {
     a_signal_does_not_end_a_wait_over(RING_POSIX);
 }
 
-TEST(sysv_a_signal_does_not_end_a_wait)
+TEST(sysv_a_signal_does_not_end_a_wait,
+     "System V: A process that was stopped and goes on, or whose system call gave EINTR, goes on "
+     "waiting.")
 {
     a_signal_does_not_end_a_wait_over(RING_SYSV);
 }
@@ -1092,7 +1125,10 @@ static void putters_do_not_mix_over(int backend, unsigned flags)
     ring_destroy(name, backend);
 }
 
-TEST(putters_do_not_mix)
+TEST(putters_do_not_mix,
+     "Two processes in ring_put or in ring_get at once, with RING_SPIN and without: both "
+     "messages come out whole, each once; one that has the ring locked makes no timeout of 0 "
+     "fail.")
 {
     putters_do_not_mix_over(RING_POSIX, 0);
     putters_do_not_mix_over(RING_POSIX, RING_SPIN);
@@ -1130,12 +1166,15 @@ static void room_is_free_when_the_message_is_out_over(int backend, unsigned flag
     ring_destroy(name, backend);
 }
 
-TEST(room_is_free_when_the_message_is_out)
+TEST(room_is_free_when_the_message_is_out,
+     "On a full ring a message is copied out whole before a waiting ring_put gets its room.")
 {
     room_is_free_when_the_message_is_out_over(RING_POSIX, 0);
 }
 
-TEST(sysv_copies_do_not_mix)
+TEST(sysv_copies_do_not_mix,
+     "System V: Two processes in ring_put or ring_get at once, and a ring_put that waits for the "
+     "room of a message that is being copied out: all messages come out whole, each once.")
 {
     putters_do_not_mix_over(RING_SYSV, 0);
     room_is_free_when_the_message_is_out_over(RING_SYSV, 0);
@@ -1233,12 +1272,16 @@ static void killed_in_put_the_others_go_on_over(int backend)
     assert_int_equal(finish(a), 0);
 }
 
-TEST(killed_in_put_the_others_go_on)
+TEST(killed_in_put_the_others_go_on,
+     "When a process is killed in the middle of ring_put, those who wait and those who come go "
+     "on, all other messages are there, and nothing of the dead one's is.")
 {
     killed_in_put_the_others_go_on_over(RING_POSIX);
 }
 
-TEST(sysv_killed_in_put_the_others_go_on)
+TEST(sysv_killed_in_put_the_others_go_on,
+     "System V: When a process is killed in the middle of ring_put, the others go on, all other "
+     "messages are there, and nothing of the dead one's is.")
 {
     killed_in_put_the_others_go_on_over(RING_SYSV);
 }
@@ -1270,7 +1313,9 @@ static void room_of_the_dead(const char *name, struct ring *in_a, struct puppet 
         assert_int_equal(finish(b->puppet), 0);
 }
 
-TEST(killed_in_get_the_others_go_on)
+TEST(killed_in_get_the_others_go_on,
+     "When a process is killed in the middle of ring_get, the others go on, who waits for room "
+     "too, and its message is there whole or not at all.")
 {
     static const char old[] = "the one that the dead process had half of in its buffer";
     const char *name = fresh_name();
@@ -1315,7 +1360,9 @@ static void wake_up(void *arg)
     puppet_settle(b->puppet);
 }
 
-TEST(a_waiter_inherits_the_lock_of_the_dead)
+TEST(a_waiter_inherits_the_lock_of_the_dead,
+     "A process that wakes up, in ring_get or ring_put, while another has the lock and dies with "
+     "it takes over (EOWNERDEAD comes out of pthread_cond_wait and pthread_cond_timedwait too).")
 {
     const char *name = fresh_name();
     struct puppet *a = puppet_start();
@@ -1440,13 +1487,18 @@ static void who_opens_meets_the_end_over(int backend)
                     break;
 }
 
-TEST(after_destroy_nothing_is_left)
+TEST(after_destroy_nothing_is_left,
+     "After ring_destroy and the last ring_close nothing (object, semaphore, lock file) is left, "
+     "and the name is free for a new and empty ring, also for one who is in ring_open meanwhile.")
 {
     after_destroy_nothing_is_left_over(RING_POSIX);
     who_opens_meets_the_end_over(RING_POSIX);
 }
 
-TEST(sysv_after_destroy_nothing_is_left)
+TEST(sysv_after_destroy_nothing_is_left,
+     "System V: After ring_destroy and the last ring_close nothing (segment, semaphore, lock "
+     "file) is left, and the name is free for a new and empty ring, also for one who is in "
+     "ring_open meanwhile.")
 {
     after_destroy_nothing_is_left_over(RING_SYSV);
     who_opens_meets_the_end_over(RING_SYSV);
@@ -1490,17 +1542,23 @@ static void who_has_a_destroyed_ring_open_goes_on_over(int backend)
     assert_nothing_left();
 }
 
-TEST(who_has_a_destroyed_ring_open_goes_on)
+TEST(who_has_a_destroyed_ring_open_goes_on,
+     "Processes that have a destroyed ring open go on using it among themselves until they close "
+     "it, and neither meet nor harm a new one of that name.")
 {
     who_has_a_destroyed_ring_open_goes_on_over(RING_POSIX);
 }
 
-TEST(sysv_who_has_a_destroyed_ring_open_goes_on)
+TEST(sysv_who_has_a_destroyed_ring_open_goes_on,
+     "System V: Processes that have a destroyed ring open go on using it among themselves until "
+     "they close it, and neither meet nor harm a new one of that name.")
 {
     who_has_a_destroyed_ring_open_goes_on_over(RING_SYSV);
 }
 
-TEST(close_gives_everything_back)
+TEST(close_gives_everything_back,
+     "ring_close and ring_destroy give back the whole mapping and all descriptors, hundreds of "
+     "times; closing NULL does nothing.")
 {
     const size_t capacity = 4 << 20, times = 400; /* more than a puppet may map */
     const char *name = fresh_name();
@@ -1534,7 +1592,9 @@ TEST(close_gives_everything_back)
 
 /* ---- one producer, one consumer ---------------------------------------------------------- */
 
-TEST(spsc_a_stream_comes_out_in_order)
+TEST(spsc_a_stream_comes_out_in_order,
+     "With RING_SPSC, with and without RING_SPIN, a stream of messages comes out whole and in "
+     "order.")
 {
     exchange(RING_POSIX, 128, RING_SPSC, 1);
     exchange(RING_POSIX, 4096, RING_SPSC, 1);
@@ -1542,7 +1602,9 @@ TEST(spsc_a_stream_comes_out_in_order)
     room_is_free_when_the_message_is_out_over(RING_POSIX, RING_SPSC);
 }
 
-TEST(spsc_both_sides_sleep_and_are_woken)
+TEST(spsc_both_sides_sleep_and_are_woken,
+     "With RING_SPSC and without RING_SPIN both sides sleep until they are woken; timeouts, with "
+     "RING_SPIN too, end with ETIMEDOUT and not before.")
 {
     static const char longer[] = "as long as two of them.";
     const char *name = fresh_name();
@@ -1621,7 +1683,9 @@ static void spsc_who_was_killed_is_replaced_over(unsigned spsc)
     ring_destroy(name, RING_POSIX);
 }
 
-TEST(spsc_who_was_killed_is_replaced)
+TEST(spsc_who_was_killed_is_replaced,
+     "With RING_SPSC, with and without RING_SPIN, a new producer or consumer goes on where one "
+     "was killed in the middle of a message.")
 {
     spsc_who_was_killed_is_replaced_over(RING_SPSC);
     spsc_who_was_killed_is_replaced_over(RING_SPSC | RING_SPIN);

@@ -18,12 +18,12 @@
 
 /* ---- calls -------------------------------------------------------------- */
 
-TEST(six_arguments_arrive_and_a_value_comes_back)
+TEST(six_arguments_arrive_and_a_value_comes_back, "A rule.")
 {
     assert_int_equal(add(1, -2, 30, 400, 5000, 60000), 65429);
 }
 
-TEST(errno_is_carried_back)
+TEST(errno_is_carried_back, "A rule.")
 {
     assert_int_equal(set_errno(EXDEV), -1);
     assert_int_equal(errno, EXDEV);
@@ -31,7 +31,7 @@ TEST(errno_is_carried_back)
     assert_int_equal(errno, 0);
 }
 
-TEST(pointers_mean_the_same_on_both_sides)
+TEST(pointers_mean_the_same_on_both_sides, "A rule.")
 {
     char *buf = arena_alloc("buf", 100);
 
@@ -40,7 +40,7 @@ TEST(pointers_mean_the_same_on_both_sides)
     assert_int_equal(buf[99], 'x');
 }
 
-TEST(several_puppets_share_the_arena)
+TEST(several_puppets_share_the_arena, "A rule.")
 {
     char *buf = arena_alloc("buf", 3);
 
@@ -51,7 +51,7 @@ TEST(several_puppets_share_the_arena)
     assert_memory_equal(buf, "abc", 3);
 }
 
-TEST(a_script_runs_in_order_and_refers_to_its_own_values)
+TEST(a_script_runs_in_order_and_refers_to_its_own_values, "A rule.")
 {
     struct script *s = script_new(3);
     size_t first = RECORD(s, add(1, 2, 3, 4, 5, 6));
@@ -64,23 +64,23 @@ TEST(a_script_runs_in_order_and_refers_to_its_own_values)
     assert_int_equal(script_errno(s, first), 0);
 }
 
-TEST(catches_a_function_that_is_not_defined)
+TEST(catches_a_function_that_is_not_defined, "A rule.")
 {
     missing_function();
 }
 
-TEST(catches_a_crash)
+TEST(catches_a_crash, "A rule.")
 {
     add(1, 1, 1, 1, 1, 1);
     crash();
 }
 
-TEST(catches_exit_0)
+TEST(catches_exit_0, "A rule.")
 {
     leave(0);
 }
 
-TEST(catches_exit_in_a_script)
+TEST(catches_exit_in_a_script, "A rule.")
 {
     struct script *s = script_new(2);
 
@@ -89,77 +89,77 @@ TEST(catches_exit_in_a_script)
     script_run(s);
 }
 
-TEST(catches_an_endless_loop)
+TEST(catches_an_endless_loop, "A rule.")
 {
     spin();
 }
 
-TEST(catches_a_sleep_for_ever)
+TEST(catches_a_sleep_for_ever, "A rule.")
 {
     sleep_until_signal();
 }
 
-TEST(catches_a_puppet_that_stops_itself)
+TEST(catches_a_puppet_that_stops_itself, "A rule.")
 {
     stop_self();
 }
 
-TEST(catches_a_daemon_that_keeps_the_socket)
+TEST(catches_a_daemon_that_keeps_the_socket, "A rule.")
 {
     daemon_and_die();
 }
 
-TEST(catches_closed_descriptors)
+TEST(catches_closed_descriptors, "A rule.")
 {
     close_all();
 }
 
 /* ---- forgery --------------------------------------------------------------- */
 
-TEST(catches_a_child_that_returns)
+TEST(catches_a_child_that_returns, "A rule.")
 {
     fork_and_return();
 }
 
-TEST(catches_a_child_that_returns_while_its_parent_waits)
+TEST(catches_a_child_that_returns_while_its_parent_waits, "A rule.")
 {
     return_in_child_only();
 }
 
-TEST(catches_an_answer_without_the_nonce)
+TEST(catches_an_answer_without_the_nonce, "A rule.")
 {
     forge(FRAME_RETURNED);
 }
 
-TEST(catches_an_answer_of_a_child)
+TEST(catches_an_answer_of_a_child, "A rule.")
 {
     forge_from_child();
 }
 
-TEST(catches_answers_in_advance)
+TEST(catches_answers_in_advance, "A rule.")
 {
     flood();
     assert_int_equal(add(0, 0, 0, 0, 0, 0), 0);
 }
 
-TEST(the_stage_cannot_be_looked_into)
+TEST(the_stage_cannot_be_looked_into, "A rule.")
 {
     assert_int_equal(look_at_stage(), getuid() == 0 ? 0 : -1);
 }
 
 /* ---- the arena ------------------------------------------------------------- */
 
-TEST(catches_a_write_past_the_end)
+TEST(catches_a_write_past_the_end, "A rule.")
 {
     fill(arena_alloc("meta", 10), 11, 0);
 }
 
-TEST(catches_a_write_in_front)
+TEST(catches_a_write_in_front, "A rule.")
 {
     fill((char *)arena_alloc("meta", 10) - 1, 1, 0);
 }
 
-TEST(a_trap_stops_a_copy_in_the_middle)
+TEST(a_trap_stops_a_copy_in_the_middle, "A rule.")
 {
     char *buf = arena_trap("message", 100);
     struct puppet *p = puppet_start();
@@ -170,7 +170,7 @@ TEST(a_trap_stops_a_copy_in_the_middle)
     puppet_kill(p);
 }
 
-TEST(a_trapped_copy_can_be_let_go)
+TEST(a_trapped_copy_can_be_let_go, "A rule.")
 {
     char *buf = arena_trap("message", 100);
     struct puppet *p = puppet_start();
@@ -182,7 +182,7 @@ TEST(a_trapped_copy_can_be_let_go)
     assert_int_equal(finish(p), 42);
 }
 
-TEST(misaligned_blocks_are_where_they_should_be)
+TEST(misaligned_blocks_are_where_they_should_be, "A rule.")
 {
     char *block = arena_alloc_at("block", 100, 4096, 48);
 
@@ -206,7 +206,7 @@ static size_t threads_of(pid_t pid)
     return stat(path, &folder) == 0 ? folder.st_nlink - 2 : 0;
 }
 
-TEST(a_blocked_call_is_seen_and_can_be_finished)
+TEST(a_blocked_call_is_seen_and_can_be_finished, "A rule.")
 {
     struct puppet *p = puppet_start();
     int ends[2];
@@ -218,7 +218,7 @@ TEST(a_blocked_call_is_seen_and_can_be_finished)
     assert_int_equal(finish(p), 'x');
 }
 
-TEST(a_hold_can_be_let_go_before_it_comes)
+TEST(a_hold_can_be_let_go_before_it_comes, "A rule.")
 {
     struct puppet *p = puppet_start();
     int ends[2];
@@ -232,7 +232,7 @@ TEST(a_hold_can_be_let_go_before_it_comes)
     assert_int_equal(finish(p), 'x');
 }
 
-TEST(memory_is_private_after_fork)
+TEST(memory_is_private_after_fork, "A rule.")
 {
     int *number = arena_alloc("number", sizeof *number);
 
@@ -242,7 +242,7 @@ TEST(memory_is_private_after_fork)
     assert_int_equal(*number, 42);
 }
 
-TEST(a_thread_that_ends_takes_its_cpu_time_with_it)
+TEST(a_thread_that_ends_takes_its_cpu_time_with_it, "A rule.")
 {
     struct puppet *p = puppet_start();
     int threads[2], ends[2];
@@ -259,7 +259,7 @@ TEST(a_thread_that_ends_takes_its_cpu_time_with_it)
     assert_int_equal(finish(p), 'y');
 }
 
-TEST(a_sleep_with_a_limit_is_blocked_where_the_call_has_one)
+TEST(a_sleep_with_a_limit_is_blocked_where_the_call_has_one, "A rule.")
 {
     struct puppet *p = puppet_start();
     int ends[2];
@@ -271,7 +271,7 @@ TEST(a_sleep_with_a_limit_is_blocked_where_the_call_has_one)
     assert_int_equal(finish(p), 'y');
 }
 
-TEST(a_call_that_returned_is_told_from_a_blocked_one)
+TEST(a_call_that_returned_is_told_from_a_blocked_one, "A rule.")
 {
     struct puppet *p = puppet_start();
 
@@ -280,7 +280,7 @@ TEST(a_call_that_returned_is_told_from_a_blocked_one)
     assert_int_equal(finish_word(p), 6);
 }
 
-TEST(catches_a_sleep_with_a_limit_where_the_call_has_none)
+TEST(catches_a_sleep_with_a_limit_where_the_call_has_none, "A rule.")
 {
     struct puppet *p = puppet_start();
     int ends[2];
@@ -290,7 +290,7 @@ TEST(catches_a_sleep_with_a_limit_where_the_call_has_none)
     assert_blocked(p);
 }
 
-TEST(catches_spinning)
+TEST(catches_spinning, "A rule.")
 {
     struct puppet *p = puppet_start();
 
@@ -298,7 +298,7 @@ TEST(catches_spinning)
     assert_blocked(p);
 }
 
-TEST(catches_polling)
+TEST(catches_polling, "A rule.")
 {
     struct puppet *p = puppet_start();
 
@@ -306,7 +306,7 @@ TEST(catches_polling)
     assert_blocked_with_timeout(p);
 }
 
-TEST(catches_a_return_where_it_should_wait)
+TEST(catches_a_return_where_it_should_wait, "A rule.")
 {
     struct puppet *p = puppet_start();
 
@@ -314,7 +314,7 @@ TEST(catches_a_return_where_it_should_wait)
     assert_blocked(p);
 }
 
-TEST(two_puppets_take_turns)
+TEST(two_puppets_take_turns, "A rule.")
 {
     struct puppet *reader = puppet_start();
     struct puppet *other = puppet_start();
@@ -331,7 +331,7 @@ TEST(two_puppets_take_turns)
 
 /* ---- processes and objects ---------------------------------------------------- */
 
-TEST(catches_a_descriptor_that_leaks)
+TEST(catches_a_descriptor_that_leaks, "A rule.")
 {
     struct fd_info before[100];
     struct puppet *p = puppet_start();
@@ -344,7 +344,7 @@ TEST(catches_a_descriptor_that_leaks)
     assert_fds_are(puppet_pid(p), before, n);
 }
 
-TEST(a_descriptor_is_given_and_closed)
+TEST(a_descriptor_is_given_and_closed, "A rule.")
 {
     struct fd_info fds[100];
     struct puppet *p = puppet_start();
@@ -358,7 +358,7 @@ TEST(a_descriptor_is_given_and_closed)
     assert_int_equal(process_fds(puppet_pid(p), fds, 100), 3);
 }
 
-TEST(catches_a_zombie)
+TEST(catches_a_zombie, "A rule.")
 {
     struct puppet *p = puppet_start();
 
@@ -366,13 +366,13 @@ TEST(catches_a_zombie)
     assert_no_children(p);
 }
 
-TEST(catches_an_object_left_behind)
+TEST(catches_an_object_left_behind, "A rule.")
 {
     make_objects(object_name("left"));
     assert_nothing_left();
 }
 
-TEST(an_object_that_was_removed_is_not_left_behind)
+TEST(an_object_that_was_removed_is_not_left_behind, "A rule.")
 {
     char *name = object_name("gone");
 
@@ -382,7 +382,7 @@ TEST(an_object_that_was_removed_is_not_left_behind)
     assert_nothing_left();
 }
 
-TEST(a_puppet_becomes_a_program)
+TEST(a_puppet_becomes_a_program, "A rule.")
 {
     struct puppet *p = puppet_start();
     const char *const argv[] = {program_path("beacon"), NULL};
@@ -400,14 +400,14 @@ TEST(a_puppet_becomes_a_program)
     assert_int_equal(WEXITSTATUS(puppet_wait(p)), 7);
 }
 
-TEST(catches_a_program_that_is_not_there)
+TEST(catches_a_program_that_is_not_there, "A rule.")
 {
     const char *const argv[] = {"/nowhere/at/all", NULL};
 
     puppet_exec(puppet_start(), argv);
 }
 
-TEST(the_end_of_a_killed_puppet_is_told)
+TEST(the_end_of_a_killed_puppet_is_told, "A rule.")
 {
     struct puppet *p = puppet_start();
 
@@ -418,7 +418,7 @@ TEST(the_end_of_a_killed_puppet_is_told)
 
 /* ---- faults ---------------------------------------------------------------- */
 
-TEST(the_nth_call_fails_with_the_errno_planned)
+TEST(the_nth_call_fails_with_the_errno_planned, "A rule.")
 {
     struct puppet *p = puppet_start();
 
@@ -432,7 +432,7 @@ TEST(the_nth_call_fails_with_the_errno_planned)
     assert_false(fault_fired(p));
 }
 
-TEST(a_fault_that_is_not_reached_never_fires)
+TEST(a_fault_that_is_not_reached_never_fires, "A rule.")
 {
     struct puppet *p = puppet_start();
 
@@ -441,7 +441,7 @@ TEST(a_fault_that_is_not_reached_never_fires)
     assert_false(fault_fired(p));
 }
 
-TEST(a_read_is_made_short_and_another_interrupted)
+TEST(a_read_is_made_short_and_another_interrupted, "A rule.")
 {
     struct puppet *p = puppet_start();
     char *buf = arena_out("buf", 10);
@@ -455,7 +455,7 @@ TEST(a_read_is_made_short_and_another_interrupted)
     assert_memory_equal(buf, "0123456789", 10);
 }
 
-TEST(a_planned_pause_is_not_taken_for_blocking)
+TEST(a_planned_pause_is_not_taken_for_blocking, "A rule.")
 {
     struct puppet *p = puppet_start();
 
@@ -465,7 +465,7 @@ TEST(a_planned_pause_is_not_taken_for_blocking)
     assert_int_equal(finish(p), 0);
 }
 
-TEST(a_thread_may_be_in_a_wrapper_when_its_call_returns)
+TEST(a_thread_may_be_in_a_wrapper_when_its_call_returns, "A rule.")
 {
     struct puppet *p = puppet_start();
 
@@ -476,7 +476,7 @@ TEST(a_thread_may_be_in_a_wrapper_when_its_call_returns)
     assert_int_equal(add(1, 2, 3, 4, 5, 6), 21);
 }
 
-TEST(a_script_is_blocked_after_many_calls_too)
+TEST(a_script_is_blocked_after_many_calls_too, "A rule.")
 {
     struct script *s = script_new(1);
     struct puppet *p = puppet_start();
@@ -493,7 +493,7 @@ TEST(a_script_is_blocked_after_many_calls_too)
     assert_int_equal(script_result(s, 0), 'z');
 }
 
-TEST(shared_maps_lie_elsewhere_in_every_puppet)
+TEST(shared_maps_lie_elsewhere_in_every_puppet, "A rule.")
 {
     char *name = object_name("map");
     void *first, *second;
