@@ -56,6 +56,7 @@ KIT_FLAGS += -MMD -MP             # header dependencies
 PUPPET_OBJECTS := $(patsubst %,$(BUILD)/kit/%.o,puppet faults channel process)
 TESTKIT_OBJECTS := $(patsubst %,$(BUILD)/kit/%.o,runner remote script arena observe plan stage channel process)
 PUBLIC_OBJECTS := $(BUILD)/test_public.o $(BUILD)/stubs.o
+HIDDEN_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(notdir $(HIDDEN)))
 STUDENT_PROGRAMS := $(filter-out $(GIVEN_PROGRAMS),$(PROGRAMS))
 HAND_IN := $(sort $(SUBMISSION) $(foreach p,$(STUDENT_PROGRAMS),$($(p)_SRC)))
 HEADERS := $(wildcard *.h)
@@ -144,7 +145,7 @@ $(BUILD)/puppet: $(PUPPET_OBJECTS)
 $(BUILD)/test_public: $(PUBLIC_OBJECTS) $(TESTKIT_OBJECTS)
 	@$(CC) -pthread -o $@ $^ -lcmocka
 
-$(BUILD)/test_graded: $(PUBLIC_OBJECTS) $(BUILD)/test_hidden.o $(TESTKIT_OBJECTS)
+$(BUILD)/test_graded: $(PUBLIC_OBJECTS) $(HIDDEN_OBJECTS) $(TESTKIT_OBJECTS)
 	@$(CC) -pthread -o $@ $^ -lcmocka
 
 $(BUILD)/kit/%.o: $(KIT)/%.c $(LABS)/lab.mk
@@ -155,9 +156,12 @@ $(BUILD)/%.o: %.c $(LABS)/lab.mk
 	@mkdir -p $(@D)
 	@$(CC) $(KIT_FLAGS) -c -o $@ $<
 
-$(BUILD)/test_hidden.o: $(HIDDEN) $(LABS)/lab.mk
-	@mkdir -p $(@D)
-	@$(CC) $(KIT_FLAGS) -fmacro-prefix-map=$(dir $(HIDDEN))= -c -o $@ $<
+define hidden_rule
+$(patsubst %.c,$(BUILD)/%.o,$(notdir $(1))): $(1) $(LABS)/lab.mk
+	@mkdir -p $$(@D)
+	@$(CC) $(KIT_FLAGS) -fmacro-prefix-map=$(dir $(1))= -c -o $$@ $$<
+endef
+$(foreach f,$(HIDDEN),$(eval $(call hidden_rule,$(f))))
 
 # Breakpoints at every function of the contract; they come to life when the
 # puppet, a child of the stage, loads the submission.  From the first stop on
