@@ -1,23 +1,20 @@
-"""What can go wrong, each with the exit status it ends the program with.
+"""What can go wrong, each with the exit status of the program that it ends.
 
-Two voices, never mixed: the first three say that what was handed in is wrong,
-GraderError says that the grader broke, which is never a score.
+Two voices, never mixed: the first three say that the input is wrong, GraderError
+says that the grader broke, which is never a score.
 """
 
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from labkit.result import Result
+from typing import Final
 
 EXIT_GRADED: Final = 0
-EXIT_NOT_HELD: Final = 1  # what was to be proved is not so
+EXIT_DISPROVED: Final = 1  # a check of the lab does not hold
 EXIT_BAD_INPUT: Final = 2
 EXIT_GRADER: Final = 3
 EXIT_INTERRUPTED: Final = 130
 
 
 class LabkitError(Exception):
-    """Anything labkit stops for; str() is the message for a person."""
+    """Base of all errors that end labkit; str() is the message for a person."""
 
     exit_code = EXIT_GRADER
 
@@ -35,7 +32,7 @@ class ManifestError(LabkitError):
 
 
 class SubmissionError(LabkitError):
-    """What was handed in cannot be read as a submission."""
+    """The input cannot be read as a submission."""
 
     exit_code = EXIT_BAD_INPUT
 
@@ -47,10 +44,9 @@ class GraderError(LabkitError):
 
 
 class Interrupted(LabkitError):
-    """Somebody pressed Ctrl-C; `partial` is what had been found out by then."""
+    """The run was interrupted (Ctrl-C, SIGTERM)."""
 
     exit_code = EXIT_INTERRUPTED
 
-    def __init__(self, message: str = "interrupted", *, partial: "Result | None" = None) -> None:
+    def __init__(self, message: str = "interrupted") -> None:
         super().__init__(message)
-        self.partial = partial

@@ -3,9 +3,9 @@
     pytest solutions/01-buddy/lab.toml --submission ~/inbox/doe.zip -k alloc -x
     pytest solutions --verify -n 2 --junitxml=build/verify.xml
 
-Without --submission it is the reference that is tested; with --verify each
-check of `labkit verify` is an item instead.  A failed test is a failure, a
-grader that breaks an error, as in `labkit grade`.  Hooks alone live here.
+Without --submission the reference is tested; with --verify each check of `labkit verify` is an
+item instead.  A failed test is a failure, a grader that breaks is an error, as in `labkit grade`.
+This file holds the hooks alone.
 """
 
 import tempfile
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 import pytest
 
 if TYPE_CHECKING:
-    from labkit.manifest import Lab
-    from labkit.run import Bench
-    from labkit.verify import Check
+    from labkit.grading.run import CompiledSubmission
+    from labkit.lab.manifest import Lab
+    from labkit.proof.verify import Check
 
 LAB_FILE: Final = "lab.toml"
 
@@ -28,10 +28,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds the options of a group of their own."""
     group = parser.getgroup("labkit", "labs of the C lab kit (solutions/NN/lab.toml)")
     group.addoption(
-        "--submission", type=Path, help="folder, file or archive to test; default: the reference"
+        "--submission", type=Path, help="directory, file or archive to test; default: the reference"
     )
-    group.addoption("--box", default="auto", help="kind of box: auto, bwrap, uid or none")
+    group.addoption(
+        "--sandbox", "--box", default="auto", help="kind of sandbox: auto, bwrap, uid or none"
+    )
     group.addoption("--verify", action="store_true", help="verify the labs: one item for a check")
+    group.addoption(
+        "--verify-full",
+        action="store_true",
+        help="all tests of every broken version, also of labs that have not changed",
+    )
     group.addoption(
         "--verify-repeat",
         type=int,
@@ -54,7 +61,7 @@ class LabFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """The items, in the order of the rubric or of the checks."""
         from labkit.errors import LabkitError
-        from labkit.manifest import load_lab
+        from labkit.lab.manifest import load_lab
 
         try:
             lab = load_lab(self.path.parents[2], self.path.parent.name)
@@ -66,21 +73,22 @@ class LabFile(pytest.File):
             yield from self._graded(lab)
 
     def _checks(self, lab: "Lab") -> Iterator[pytest.Item]:
-        from labkit.verify import Options, checks
+        from labkit.proof.record import is_verified
+        from labkit.proof.verify import Options, checks
 
         repeat = self.config.getoption("--verify-repeat")
-        options = Options(box=self.config.getoption("--box"), repeat=repeat, load=repeat > 1)
+        options = Options(
+            sandbox=self.config.getoption("--sandbox"),
+            repeat=repeat,
+            load=repeat > 1,
+            full=self.config.getoption("--verify-full") or not is_verified(lab),
+        )
         for check in checks(lab, options):
             yield LabItem.from_parent(self, name=check.name, work=CheckWork(check))
 
     def _graded(self, lab: "Lab") -> Iterator[pytest.Item]:
-        from labkit.manifest import MEMCHECK, WARNINGS
-
-        names = [t.name for t in lab.tests]
-        names += [WARNINGS] if lab.warnings else []
-        names += [MEMCHECK] if lab.memcheck else []
-        shared = SharedBench(lab, self.config)
-        for name in names:
+        shared = SharedSubmission(lab, self.config)
+        for name in lab.graded:
             yield LabItem.from_parent(self, name=name, work=TestWork(name, shared))
 
 
@@ -128,7 +136,7 @@ class CheckWork:
     def do(self) -> str:
         """Runs it."""
         from labkit.errors import GraderError
-        from labkit.verify import run_check
+        from labkit.proof.verify import run_check
 
         outcome = run_check(self._check)
         problems = "\n".join(outcome.problems)
@@ -142,51 +150,52 @@ class TestWork:
 
     __test__ = False  # for pytest: not a class of tests
 
-    def __init__(self, name: str, shared: "SharedBench") -> None:
+    def __init__(self, name: str, shared: "SharedSubmission") -> None:
         self._name = name
         self._shared = shared
 
     def do(self) -> str:
-        """Runs it in a box of its own."""
+        """Runs it in a sandbox of its own."""
         from labkit.errors import GraderError
-        from labkit.manifest import MEMCHECK, WARNINGS
-        from labkit.run import run_memcheck, run_test
-        from labkit.score import describe
+        from labkit.grading.run import run_memcheck, run_test
+        from labkit.grading.score import describe
+        from labkit.result import MEMCHECK, WARNINGS
 
-        bench = self._shared.bench()
-        if self._name == WARNINGS and bench.build.ok:
-            return "\n".join(f"{w.file}:{w.line}: {w.message}" for w in bench.build.warnings)
-        if not bench.build.ok:
-            return f"the submission does not compile\n{bench.build.output}"
+        submission = self._shared.compiled()
+        build = submission.build
+        if self._name == WARNINGS and build.ok:
+            return "\n".join(f"{w.file}:{w.line}: {w.message}" for w in build.warnings)
+        if not build.ok:
+            return f"the submission does not compile\n{build.output}"
         if self._name == MEMCHECK:
-            pass_ = run_memcheck(bench)
-            found = [pass_.message, *map(describe, pass_.findings)]
-            status, message = pass_.status, "\n".join(found)
+            memcheck = run_memcheck(submission)
+            status = memcheck.status
+            message = "\n".join([memcheck.message, *map(describe, memcheck.findings)])
         else:
-            run = run_test(bench, self._name)
+            run = run_test(submission, self._name)
             status, message = run.status, f"{run.message}\n{run.output}".strip()
         if status == "error":
             raise GraderError(message)
         return "" if status == "pass" else message or "failed"
 
 
-class SharedBench:
+class SharedSubmission:
     """The submission, compiled when the first item needs it, once in a process."""
 
     def __init__(self, lab: "Lab", config: pytest.Config) -> None:
         self._lab = lab
         self._config = config
-        self._bench: Bench | None = None
+        self._compiled: CompiledSubmission | None = None
 
-    def bench(self) -> "Bench":
+    def compiled(self) -> "CompiledSubmission":
         """The compiled submission; it is cleared away at the end of the session."""
-        if self._bench is None:
-            self._bench = self._make()
-        return self._bench
+        if self._compiled is None:
+            self._compiled = self._make()
+        return self._compiled
 
-    def _make(self) -> "Bench":
-        from labkit.grade import bench
-        from labkit.skeleton import write_reference
+    def _make(self) -> "CompiledSubmission":
+        from labkit.grading.grade import compiled
+        from labkit.lab.skeleton import write_reference
 
         stack = ExitStack()
         self._config.add_cleanup(stack.close)
@@ -194,7 +203,7 @@ class SharedBench:
         if source is None:
             source = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="labkit-ref-")))
             write_reference(self._lab, source)
-        ready, _ = stack.enter_context(
-            bench(self._lab, source, box=self._config.getoption("--box"))
+        submission, _ = stack.enter_context(
+            compiled(self._lab, source, sandbox=self._config.getoption("--sandbox"))
         )
-        return ready
+        return submission

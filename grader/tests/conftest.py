@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from labkit.kit import build_kit
 from labkit.manifest import load_lab
 from labkit.scaffold import new_lab

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import pytest
-
 from labkit.box import Kind
 from labkit.grade import grade_submission
 from labkit.manifest import Lab, load_lab
 from labkit.probe import problem_of
 from labkit.quoting import printable
-from labkit.result import Result
 from labkit.skeleton import plain, write_reference
 from labkit.uids import POOL
 from labkit.writers import junit, markdown, terminal
+
+from labkit.result import Result
 
 REPOSITORY: Final = Path(__file__).parents[2]
 ATTACKS: Final = REPOSITORY / "grader/attacks"

@@ -7,15 +7,15 @@ from typing import Final
 
 import pytest
 from example import parsed
-
 from labkit.box import BoxKind, Job, Kind, Outcome, View, run_job
-from labkit.errors import GraderError
 from labkit.kit import Kit
 from labkit.manifest import Limits
 from labkit.probe import BOXES, problem_of
 from labkit.uids import POOL, lease
 from labkit.watch import Ended
 from labkit.workroom import workroom
+
+from labkit.errors import GraderError
 
 LIMITS: Final = Limits(cpu_s=2, processes=30, output_bytes=1000)
 PROTECTING: Final[tuple[Kind, ...]] = ("bwrap", "uid")

@@ -5,9 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from student_folder import ROOT, copy_labs, solve
-
 from labkit.manifest import lab_names
+from student_folder import ROOT, copy_labs, solve
 
 HANDOUTS = sorted((ROOT / "handouts").glob("*.md"))
 SHELL_BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", flags=re.MULTILINE | re.DOTALL)

@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from labkit.archives import MOST_BYTES as MOST_ARCHIVE_BYTES
-from labkit.errors import GraderError, SubmissionError
 from labkit.grade import LONGEST_FOLDER, result_folder
-from labkit.intake import MOST_BYTES, Submission, collect, content_hash, submission_name
 from labkit.manifest import Lab, Limits
 from labkit.quoting import printable, quote_all
+
+from labkit.errors import GraderError, SubmissionError
+from labkit.intake import MOST_BYTES, Submission, collect, content_hash, submission_name
 
 SOURCE = b"int answer(void) { return 42; }\n"
 SOURCES = {"main.c": b"int main(void) { return 0; }\n", "pipeline.c": SOURCE}

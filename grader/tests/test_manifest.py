@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from example import Change, parsed
+from labkit.manifest import Limits, lab_names, load_lab
 
 from labkit.errors import ManifestError, UsageError
-from labkit.manifest import Limits, lab_names, load_lab
 
 
 def test_a_manifest_is_read() -> None:

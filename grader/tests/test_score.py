@@ -6,17 +6,17 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from example import parsed
-
 from labkit.build import BuildReport, Diagnostic, find_warnings
-from labkit.errors import UsageError
 from labkit.memcheck import Finding, Place
-from labkit.result import BuildInfo, Result, SubmissionInfo, from_json
 from labkit.run import MemcheckRun, TestRun, explanation
 from labkit.score import Runs, Scored, score
 from labkit.writers.junit import junit
 from labkit.writers.markdown import feedback
 from labkit.writers.plain import one_line, plain
 from labkit.writers.terminal import summary
+
+from labkit.errors import UsageError
+from labkit.result import BuildInfo, Result, SubmissionInfo, from_json
 
 NASTY = "\x1b[31mred\x07 <script>alert(1)</script> ``` | *b* ::error::x \u202egnp \x00"
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-
-from labkit.errors import ManifestError
 from labkit.manifest import Group, Lab, Limits, Memcheck, Test
 from labkit.mutants import MutantError, load_mutant, mutant_paths, write_mutant
 from labkit.skeleton import skeleton_diff, write_reference, write_skeleton
+
+from labkit.errors import ManifestError
 
 SOURCE = """\
 int answer(void)

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from student_folder import ROOT, copy_labs, solve
-
 from labkit.manifest import lab_names, load_lab
+from student_folder import ROOT, copy_labs, solve
 
 LAB = "01-buddy"
 DEADLINE_S = 120

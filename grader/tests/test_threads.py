@@ -8,7 +8,6 @@ import time
 import traceback
 
 import pytest
-
 from labkit.threads import in_threads
 from labkit.watch import Stop
 

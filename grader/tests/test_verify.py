@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from labkit.manifest import load_lab
 from labkit.verify import Check, Options, Outcome, checks, exit_status, run_check, verify
 

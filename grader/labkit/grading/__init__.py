@@ -1,0 +1,1 @@
+"""A submission's way from its files to its result."""

@@ -1,0 +1,201 @@
+"""A submission's way: intake, build, run, score, result, files.
+
+The effects are here; what decides points is in score.py, which is pure.
+"""
+
+import functools
+import os
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from labkit.errors import GraderError, Interrupted
+from labkit.grading.build import compile_submission
+from labkit.grading.run import (
+    CompiledSubmission,
+    MemcheckRun,
+    TestRun,
+    run_memcheck,
+    run_test,
+)
+from labkit.grading.score import Runs, score
+from labkit.grading.threads import in_threads
+from labkit.grading.working_directory import make_readable, working_directory
+from labkit.intake.collect import collect
+from labkit.lab.kit import build_folder, build_kit
+from labkit.lab.manifest import Lab
+from labkit.lab.rubric import graded_tests
+from labkit.report import markdown
+from labkit.result import BuildInfo, Result, SubmissionInfo
+from labkit.sandbox import detect
+from labkit.sandbox.interface import SandboxKind
+from labkit.sandbox.watch import CancelEvent
+
+JOBS: Final = 2
+MAX_NAME_BYTES: Final = 200  # of a directory; a file system allows 255
+SEED: Final = 1  # the same tests for everybody, every time
+
+
+def grade_submission(
+    lab: Lab,
+    source: Path,
+    *,
+    sandbox: str = detect.AUTO,
+    valgrind: bool = True,
+    jobs: int = JOBS,
+    seed: int | None = None,
+    only: Collection[str] | None = None,
+    cancel: CancelEvent | None = None,
+) -> Result:
+    """Grades what lies at `source`; an interrupted grading has the status "incomplete".
+
+    `only` names the tests to run, as if the lab had no others; None is all of them.
+    """
+    started = time.monotonic()
+    seed = SEED if seed is None else seed
+    with compiled(lab, source, sandbox=sandbox, seed=seed, cancel=cancel) as (submission, info):
+        if only is not None:
+            chosen = tuple(test for test in lab.tests if test.name in only)
+            submission = replace(submission, lab=replace(lab, tests=chosen))
+        tests: dict[str, TestRun] = {}
+        memchecks: list[MemcheckRun] = []
+        interrupted = False
+        if submission.build.ok:
+            tasks = _tasks(submission, tests, memchecks, valgrind=valgrind)
+            try:
+                in_threads(jobs, tasks, cancel=submission.cancel)
+            except (KeyboardInterrupt, Interrupted):
+                interrupted = True
+        runs = Runs(
+            build=submission.build,
+            tests=tests,
+            memcheck=memchecks[0] if memchecks else None,
+            valgrind=valgrind,
+            interrupted=interrupted,
+        )
+        return _result(submission, info, runs, seconds=time.monotonic() - started)
+
+
+@contextmanager
+def compiled(
+    lab: Lab,
+    source: Path,
+    *,
+    sandbox: str = detect.AUTO,
+    seed: int = SEED,
+    cancel: CancelEvent | None = None,
+) -> Iterator[tuple[CompiledSubmission, SubmissionInfo]]:
+    """A submission, compiled and ready to be tested, until the end of the block."""
+    kit = build_kit(lab)
+    with ExitStack() as stack:
+        if cancel is None:
+            cancel = stack.enter_context(closing(CancelEvent()))
+        hang_found = stack.enter_context(closing(CancelEvent()))
+        directory = stack.enter_context(working_directory(kit))
+        info = collect(source, lab, directory.src)
+        make_readable(directory.src)
+        kind = choose_sandbox(sandbox, lab)
+        build = compile_submission(lab, kit, directory, sandbox=kind, cancel=cancel)
+        yield CompiledSubmission(lab, kit, directory, build, kind, seed, cancel, hang_found), info
+
+
+def choose_sandbox(wanted: str, lab: Lab) -> SandboxKind:
+    """The kind of sandbox to grade with; it may not show solutions, test binaries or history."""
+    kits = build_folder(lab.root) / "kit"
+    secrets = (lab.soldir.parent, kits, lab.root / ".git")
+    return detect.choose(wanted, secrets=secrets, notes=kits / "sandboxes.json")
+
+
+def _tasks(
+    submission: CompiledSubmission,
+    tests: dict[str, TestRun],
+    memchecks: list[MemcheckRun],
+    *,
+    valgrind: bool,
+) -> list[Callable[[], None]]:
+    """What can be done side by side, the longest first: the Valgrind pass, then the last tests.
+
+    What the grader cannot do for one test costs the score, but no other test's result.
+    """
+    lab = submission.lab
+    under_valgrind = lab.memcheck.tests if lab.memcheck else ()
+
+    def memcheck() -> None:
+        try:
+            memchecks.append(run_memcheck(submission))
+        except GraderError as error:
+            memchecks.append(MemcheckRun("error", message=str(error)))
+
+    def test(name: str) -> None:
+        try:
+            tests[name] = run_test(submission, name)
+        except GraderError as error:
+            tests[name] = TestRun(name, "error", message=str(error))
+        if tests[name].hung and name in under_valgrind:
+            submission.hang_found.set()
+
+    first = [memcheck] if valgrind and lab.memcheck else []
+    return [*first, *(functools.partial(test, t.name) for t in reversed(lab.tests))]
+
+
+def _result(
+    submission: CompiledSubmission, info: SubmissionInfo, runs: Runs, *, seconds: float
+) -> Result:
+    lab, kit = submission.lab, submission.kit
+    tests = graded_tests(lab, kit)
+    reproduce = {
+        t.name: f"cd labs/{lab.name} && make test TEST={t.name} SEED={submission.seed}"
+        for t in tests
+        if t.public
+    }
+    scored = score(lab, tests, runs, reproduce=reproduce)
+    return Result(
+        lab=lab.name,
+        title=lab.title,
+        status=scored.status,
+        score=scored.score,
+        max_score=scored.max_score,
+        submission=info,
+        build=BuildInfo(ok=runs.build.ok, output=runs.build.output, warnings=runs.build.warnings),
+        tests=scored.tests,
+        memcheck=runs.memcheck.findings if runs.memcheck else (),
+        groups=dict(lab.groups),
+        limits=msgspec.structs.asdict(lab.limits),
+        flags=kit.submission_flags,
+        compiler=kit.compiler,
+        sandbox=submission.sandbox.name,
+        kit=kit.version,
+        image=os.environ.get("LABKIT_IMAGE"),
+        seed=submission.seed,
+        seconds=round(seconds, 3),
+    )
+
+
+def result_folder(lab: Lab, name: str) -> Path:
+    """Where the result of a submission goes by default."""
+    safe = name if name.strip(".") else "submission"
+    whole = safe.encode()
+    if len(whole) > MAX_NAME_BYTES:  # characters that cannot be printed are escaped
+        safe = whole[:MAX_NAME_BYTES].decode(errors="ignore") + f"-{sha256(whole).hexdigest()[:16]}"
+    return build_folder(lab.root) / "results" / lab.name / safe
+
+
+def write_result(result: Result, folder: Path) -> None:
+    """result.json and feedback.md; each is there whole or not at all."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in (
+            ("result.json", result.to_json()),
+            ("feedback.md", markdown.feedback(result)),
+        ):
+            new = folder / f".{name}.new"
+            new.write_text(text, encoding="utf-8", errors="backslashreplace")
+            new.rename(folder / name)
+    except OSError as error:
+        raise GraderError(f"the result cannot be written to {folder}: {error}") from error

@@ -1,0 +1,156 @@
+"""Reads Valgrind's log: what counts against a student, and whether it is whole.
+
+Memcheck runs inside the process that it watches, so its log is evidence and not a verdict: it
+gives points only when every puppet that exited normally also wrote its summary, and only stacks
+with a frame in the student's code count.  The puppets and the fork server say in the log which
+processes are puppets; others are children that the student's code forked, and their leaks do not
+count.  They also say where the student's code lies: the file of a frame can be forged with #line,
+its address cannot.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from labkit.result import Finding, Place
+
+OPTIONS: Final = (
+    "--tool=memcheck",
+    "--leak-check=full",
+    "--show-leak-kinds=definite,indirect",
+    "--errors-for-leak-kinds=definite,indirect",
+    "--num-callers=20",
+    "--vgdb=no",
+    "--time-stamp=no",
+)
+
+# rol rdi, 3; 13; 61; 51: how a program talks to the Valgrind it runs under.
+CLIENT_REQUEST: Final = bytes.fromhex("48C1C703 48C1C70D 48C1C73D 48C1C733")
+REFUSED: Final = "the compiled code holds Valgrind's own request sequence, so its report is void"
+
+# Student code can find the descriptor of the log and write to it.  So the number of digits is
+# bounded, or int() would refuse them, and no pattern looks at a line more than once.
+LINE: Final = re.compile(r"^==(\d{1,10})== ?(.*)$")
+LOADED: Final = re.compile(r"^\*\*(\d{1,10})\*\* submission loaded$")
+LOADED_AT: Final = re.compile(
+    r"^\*\*\d{1,10}\*\* submission at ([0-9a-f]{1,16}) to ([0-9a-f]{1,16})$"
+)
+ENDED: Final = re.compile(r"^\*\*\d{1,10}\*\* puppet (\d{1,10}) ended$")
+FRAME: Final = re.compile(r"^ +(?:at|by) 0x([0-9A-F]{1,16}): (.+) \(([^()]*)\)$")
+PLACE: Final = re.compile(r"^([^:/]+):(\d{1,10})$")
+LEAK: Final = re.compile(
+    r"^([\d,]{1,30}) (?:\([^()]*\) )?bytes in ([\d,]{1,30}) blocks are (\w+) lost$"
+)
+MAX_PLACES: Final = 100  # where the code lies: all puppets are forked from one process
+SUMMARY: Final = "ERROR SUMMARY: "
+SUBMISSION: Final = "submission.so"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a log says about the student's code."""
+
+    findings: tuple[Finding, ...]
+    complete: bool
+    missing: str = ""  # why it is not complete
+
+
+def has_client_request(path: Path) -> bool:
+    """Whether a file holds the sequence with which code commands Valgrind."""
+    return CLIENT_REQUEST in path.read_bytes()
+
+
+def parse(log: str, *, files: Collection[str]) -> Report:
+    """Findings with a frame in `files` or in submission.so, each once."""
+    lines: dict[int, list[str]] = {}
+    loaded, ended = set(), set()
+    code: set[range] = set()
+    for line in log.splitlines():
+        if match := LINE.match(line):
+            lines.setdefault(int(match[1]), []).append(match[2])
+        elif match := LOADED.match(line):
+            loaded.add(int(match[1]))
+        elif (match := LOADED_AT.match(line)) and len(code) <= MAX_PLACES:
+            code.add(range(int(match[1], 16), int(match[2], 16)))
+        elif match := ENDED.match(line):
+            ended.add(int(match[1]))
+    findings: dict[Finding, None] = {}
+    for pid, texts in lines.items():
+        for record in _records(texts):
+            where = tuple(_places(record, files, code))
+            if where and (pid in loaded or not _is_leak(record)):
+                findings[Finding(message=_message(record), where=where)] = None
+    silent = [p for p in loaded & ended if not any(SUMMARY in t for t in lines.get(p, []))]
+    missing = f"process {silent[0]} wrote no summary" if silent else ""
+    if len(code) > MAX_PLACES:
+        missing = "it names too many places where the code lies"
+    if not loaded & ended:
+        missing = "no process exited normally"
+    return Report(findings=_merged(findings), complete=not missing, missing=missing)
+
+
+def count(findings: Sequence[Finding]) -> str:
+    """How many there are, in words."""
+    return f"{len(findings)} problem" + ("" if len(findings) == 1 else "s")
+
+
+def _records(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Blocks of lines between empty ones that hold a stack."""
+    record: list[str] = []
+    for text in (*texts, ""):
+        if text.strip():
+            record.append(text)
+            continue
+        if any(FRAME.match(line) for line in record):
+            yield record
+        record = []
+
+
+def _is_leak(record: Sequence[str]) -> bool:
+    return " lost in loss record " in record[0]
+
+
+def _merged(findings: Collection[Finding]) -> tuple[Finding, ...]:
+    """The same, with the leaks of one place added up."""
+    merged: list[Finding] = []
+    sums: dict[tuple[str, tuple[Place, ...]], tuple[int, int]] = {}
+    for finding in findings:
+        leak = LEAK.match(finding.message)
+        if leak is None:
+            merged.append(finding)
+            continue
+        key = (leak[3], finding.where)
+        size, blocks = sums.get(key, (0, 0))
+        sums[key] = (size + _number(leak[1]), blocks + _number(leak[2]))
+    for (how, where), (size, blocks) in sums.items():
+        merged.append(Finding(f"{size} bytes in {blocks} blocks are {how} lost", where))
+    return tuple(merged)
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def _message(record: Sequence[str]) -> str:
+    """The first line, without the numbering of loss records."""
+    text = record[0].strip()
+    return re.sub(r" in loss record \d+ of \d+$", "", text)
+
+
+def _places(
+    record: Sequence[str], files: Collection[str], code: Collection[range]
+) -> Iterator[Place]:
+    for line in record:
+        frame = FRAME.match(line)
+        if frame is None:
+            continue
+        address, function, place = int(frame[1], 16), frame[2], frame[3]
+        at = PLACE.match(place)
+        if at and at[1] in files:
+            yield Place(function=function, file=at[1], line=int(at[2]))
+        elif any(address in part for part in code) or (
+            place.startswith("in ") and place.endswith(f"/{SUBMISSION}")
+        ):
+            yield Place(function=function, file=SUBMISSION, line=0)

@@ -1,0 +1,321 @@
+"""Drives the trusted test binary against a sandbox, once for every graded test.
+
+The exit status of the test binary (TestExit) is the verdict.  Nothing that a submission prints or
+returns is ever looked at for it.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from labkit.errors import GraderError, Interrupted
+from labkit.grading import memcheck
+from labkit.grading.build import BuildReport
+from labkit.grading.working_directory import WorkingDirectory
+from labkit.lab.kit import Kit
+from labkit.lab.manifest import Lab
+from labkit.limits import Limits
+from labkit.result import Finding, Status
+from labkit.sandbox.interface import Job, SandboxKind, end_sandbox
+from labkit.sandbox.watch import CancelEvent, Ended, Sink, Watch
+from labkit.tools import need_tool
+
+TEST_ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+
+EXPLANATION_BYTES: Final = 64 << 10
+LOG_BYTES: Final = 8 << 20
+END_SECONDS: Final = 5.0  # for a test binary or a fork server whose peer has gone
+# What cmocka writes in front of a failed assertion, its place, and the end.
+ERROR_MARK: Final = "[  ERROR   ] --- "
+LINE_MARK: Final = "[   LINE   ] --- "
+END_MARK: Final = "[  PASSED  ]"
+RULE_MARK: Final = "rule: "  # what the test binary writes in front of the rule
+
+HANGS: Final = "one of the tests that run under Valgrind hangs"
+
+# Valgrind reserves and shadows memory, and is some 20 times slower; lab.mk's memcheck says so too.
+VALGRIND_FACTOR: Final = 20
+VALGRIND_BYTES: Final = 16 << 30
+
+
+class TestExit(IntEnum):
+    """The exit statuses of a test binary, as labs/testkit/shared/exit_status.h has them."""
+
+    __test__ = False  # for pytest: not a class of tests
+
+    PASSED = 0
+    FAILED = 1
+    USAGE = 2
+    GRADER_ERROR = 3
+    HUNG = 4  # failed, because the submission hangs
+
+
+@dataclass(frozen=True)
+class TestRun:
+    """The outcome of one test."""
+
+    __test__ = False  # for pytest: not a class of tests
+
+    name: str
+    status: Status
+    message: str = ""  # the test's own explanation
+    output: str = ""  # what the submission printed
+    seconds: float = 0.0
+    hung: bool = False  # the submission did not come to an end
+
+
+@dataclass(frozen=True)
+class MemcheckRun:
+    """The outcome of the Valgrind pass."""
+
+    status: Status
+    message: str = ""
+    findings: tuple[Finding, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class CompiledSubmission:
+    """A submission that was compiled, ready to be tested."""
+
+    lab: Lab
+    kit: Kit
+    directory: WorkingDirectory
+    build: BuildReport
+    sandbox: SandboxKind
+    seed: int
+    cancel: CancelEvent
+    hang_found: CancelEvent  # set when a test that runs under Valgrind too was found to hang
+
+    def with_seed(self, seed: int) -> "CompiledSubmission":
+        """The same, with other random tests."""
+        return replace(self, seed=seed)
+
+
+@dataclass(frozen=True)
+class BinaryRun:
+    """How a test binary ended, and what it and the sandbox wrote."""
+
+    ended: Ended
+    status: int
+    explanation: str
+    output: str
+    log: str
+    seconds: float
+
+
+def run_test(submission: CompiledSubmission, name: str) -> TestRun:
+    """Runs one test in a fresh sandbox."""
+    limits = submission.lab.limits
+    run = _run_binary(submission, _fork_server(submission), [name], limits=limits)
+    hung = run.ended is Ended.DEADLINE or run.status == TestExit.HUNG
+    if run.ended is Ended.DEADLINE:
+        status: Status = "fail"
+        message = f"did not end in {limits.deadline_s} s"
+    elif run.status == TestExit.PASSED:
+        status, message = "pass", ""
+    elif run.status in (TestExit.FAILED, TestExit.HUNG):
+        status, message = "fail", explanation(run.explanation)
+    else:
+        status, message = "error", _broken(run)
+    return TestRun(
+        name=name,
+        status=status,
+        message=message,
+        output=run.output,
+        seconds=run.seconds,
+        hung=hung,
+    )
+
+
+def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
+    """Runs the tests of [memcheck] in one sandbox, with the fork server under Valgrind.
+
+    Ended early when one of them was found to hang, which takes very long to find out under
+    Valgrind.
+    """
+    lab = submission.lab
+    if lab.memcheck is None:
+        raise GraderError(f"lab {lab.name} has no [memcheck]")
+    library = submission.build.submission
+    if library and memcheck.has_client_request(library):
+        return MemcheckRun("fail", message=memcheck.REFUSED)
+    need_tool("valgrind")
+    limits = msgspec.structs.replace(
+        lab.limits,
+        cpu_s=lab.limits.cpu_s * VALGRIND_FACTOR,
+        deadline_s=lab.limits.deadline_s * VALGRIND_FACTOR,
+        memory_bytes=VALGRIND_BYTES,
+    )
+    # A socket: the submission could open a pipe once more, by way of /proc/self/fd.
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        log_fd = theirs.fileno()
+        valgrind = ["valgrind", *memcheck.OPTIONS, f"--log-fd={log_fd}", "--"]
+        run = _run_binary(
+            submission,
+            (*valgrind, *_fork_server(submission), "--log-fd", str(log_fd)),
+            lab.memcheck.tests,
+            limits=limits,
+            log=(ours, theirs),
+        )
+    if run.ended is Ended.CANCELLED:
+        return MemcheckRun("fail", message=HANGS, seconds=run.seconds)
+    if run.ended is Ended.DEADLINE:
+        message = f"the tests did not end under Valgrind in {limits.deadline_s} s"
+        return MemcheckRun("fail", message=message, seconds=run.seconds)
+    if run.status not in (TestExit.PASSED, TestExit.FAILED, TestExit.HUNG):
+        return MemcheckRun("error", message=_broken(run), seconds=run.seconds)
+    report = memcheck.parse(run.log, files=lab.files)
+    status: Status = "pass"
+    message = ""
+    if report.findings:
+        status, message = "fail", f"Valgrind found {memcheck.count(report.findings)}"
+    elif not report.complete:
+        status = "fail"
+        message = "Valgrind's report is not complete: " + report.missing
+    return MemcheckRun(status, message, findings=report.findings, seconds=run.seconds)
+
+
+def explanation(text: str) -> str:
+    """What the test says: the assertion, where it stands, the last calls made."""
+    what: list[str] = []
+    calls: list[str] = []
+    place = ""
+    in_calls = False
+    for line in text.splitlines():
+        rest = line.removeprefix(ERROR_MARK).removeprefix("ERROR: ")
+        in_calls = line.startswith("calls of ") or (in_calls and line.startswith("  "))
+        if line.startswith(END_MARK):
+            break
+        if line.startswith(RULE_MARK):
+            continue  # it is shown beside the message
+        if rest.startswith(LINE_MARK):
+            place = rest.removeprefix(LINE_MARK).removesuffix(": error: Failure!")
+        elif in_calls:
+            calls.append(line)
+        elif rest.strip():
+            what.append(rest)
+    return "\n".join([*what, *([f"at {Path(place).name}"] if place else []), *calls])
+
+
+def _broken(run: BinaryRun) -> str:
+    how = f"status {run.status}"
+    if run.status < 0:
+        how = signal.Signals(-run.status).name
+    return f"the test program ended with {how}: {run.explanation.strip()[-2000:]}"
+
+
+def _fork_server(submission: CompiledSubmission) -> tuple[str | Path, ...]:
+    """The fork server's command line; _run_binary() adds the descriptor."""
+    directory = submission.directory
+    return (directory.kit / "puppet", "--submission", directory.made / "submission.so")
+
+
+def _run_binary(
+    submission: CompiledSubmission,
+    fork_server: Sequence[str | Path],
+    names: Sequence[str],
+    *,
+    limits: Limits,
+    log: tuple[socket.socket, socket.socket] | None = None,
+) -> BinaryRun:
+    """Starts sandbox and test binary with the two ends of one socket; waits for both.
+
+    `log` is a pair of sockets for Valgrind's log, in the Valgrind pass: the grader's end, which
+    this closes, and the sandbox's.
+    """
+    if submission.cancel.is_set:
+        raise Interrupted
+    started = time.monotonic()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        fds = (theirs.fileno(), log[1].fileno()) if log else (theirs.fileno(),)
+        directory = submission.directory
+        job = Job(
+            argv=(*fork_server, "--stage", str(theirs.fileno())),
+            mounts=directory.memcheck_mounts if log else directory.run_mounts,
+            limits=limits,
+            group=directory.group,
+            fds=fds,
+        )
+        sandbox = submission.sandbox.start(job)
+        try:
+            factor = VALGRIND_FACTOR if log else 1
+            test, said = _start_binary(
+                submission, names, socket_fd=ours.fileno(), timeout_factor=factor
+            )
+        except OSError as error:
+            end_sandbox(sandbox, Watch({sandbox.output: Sink(0)}))
+            raise GraderError(f"the test program cannot be started: {error}") from error
+    explained, output, logged = Sink(EXPLANATION_BYTES), Sink(limits.output_bytes), Sink(LOG_BYTES)
+    pipes = {said: explained, sandbox.output: output}
+    events = [submission.cancel]
+    if log:
+        log[1].close()
+        pipes[log[0].detach()] = logged
+        events.append(submission.hang_found)
+    watch = Watch(pipes, events)
+    try:
+        ended = watch.wait(test.pid, seconds=limits.deadline_s)
+    finally:
+        if test.poll() is None:
+            test.kill()
+            test.wait()
+        end_sandbox(sandbox, watch, grace_s=END_SECONDS)
+    if submission.cancel.is_set:
+        raise Interrupted
+    return BinaryRun(
+        ended=ended,
+        status=test.returncode,
+        explanation=explained.text(),
+        output=output.text(),
+        log=logged.text(),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _start_binary(
+    submission: CompiledSubmission,
+    names: Sequence[str],
+    *,
+    socket_fd: int,
+    timeout_factor: int,
+) -> tuple[subprocess.Popen[bytes], int]:
+    """The test binary, and the reading end of its explanations."""
+    programs = submission.directory.programs
+    argv = [
+        str(submission.kit.test_graded),
+        f"--seed={submission.seed}",
+        f"--stage={socket_fd}",
+        f"--programs={submission.sandbox.path_inside(programs, submission.directory.run_mounts)}",
+        f"--patience={timeout_factor}",
+    ]
+    if submission.sandbox.shares_objects:
+        argv.append("--shared")
+    read, write = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [*argv, *names],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=write,
+            env=TEST_ENVIRONMENT,
+            pass_fds=(socket_fd,),
+            start_new_session=True,
+        )
+    except OSError:
+        os.close(read)
+        raise
+    finally:
+        os.close(write)
+    return process, read

@@ -1,0 +1,150 @@
+"""From what happened to points, and to what of it is shown: pure, so that every case can be tested.
+
+A test gives all of its points or none.  A grader error gives no score at all, for a score would be
+a claim about a student.  What a student may see of a test depends on its level of detail (open,
+named, secret) and is decided here alone: writers show `TestResult.shown` and nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from labkit.grading.build import BuildReport
+from labkit.grading.run import MemcheckRun, TestRun
+from labkit.lab.manifest import Lab
+from labkit.lab.rubric import GradedTest
+from labkit.result import MEMCHECK, WARNINGS, Finding, RunStatus, Shown, Status, TestResult
+
+NOT_RUN: Final = "not run: the grading was interrupted"
+NO_COMPILE: Final = "the submission does not compile"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Everything that was found out about a submission."""
+
+    build: BuildReport
+    tests: Mapping[str, TestRun]
+    memcheck: MemcheckRun | None  # None: not run
+    valgrind: bool  # whether the Valgrind pass was wanted
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The rubric, filled in."""
+
+    status: RunStatus
+    score: float | None
+    max_score: float
+    tests: tuple[TestResult, ...]
+
+
+def score(
+    lab: Lab, tests: Sequence[GradedTest], runs: Runs, *, reproduce: Mapping[str, str]
+) -> Scored:
+    """Fills in the rubric of a lab; `reproduce` has a command for each test."""
+    secret = [t.name for t in tests if t.detail == "secret"]
+    results = [
+        _test(
+            test,
+            runs,
+            shown_name=f"secret_test_{secret.index(test.name) + 1}"
+            if test.name in secret
+            else test.name,
+            reproduce=reproduce.get(test.name, ""),
+        )
+        for test in tests
+    ]
+    if lab.warnings:
+        results.append(_warnings(lab.warnings.points, lab.warnings.rule, runs))
+    if lab.memcheck and runs.valgrind:
+        points, rule = lab.memcheck.points, lab.memcheck.rule
+        results.append(_memcheck(points, rule, lab.memcheck.tests, runs))
+    broken = any(t.status == "error" for t in results)
+    status: RunStatus = "incomplete" if runs.interrupted else "error" if broken else "graded"
+    return Scored(
+        status=status,
+        score=round(sum(t.points for t in results), 2) if status == "graded" else None,
+        max_score=round(sum(t.max_points for t in results), 2),
+        tests=tuple(results),
+    )
+
+
+def _test(test: GradedTest, runs: Runs, *, shown_name: str, reproduce: str) -> TestResult:
+    run = runs.tests.get(test.name)
+    if not runs.build.ok:
+        run = TestRun(test.name, "fail", message=NO_COMPILE)
+    elif run is None:
+        run = TestRun(test.name, "error", message=NOT_RUN)
+    is_open = test.detail == "open"
+    shows_message = is_open or not runs.build.ok or run.status == "error"
+    return TestResult(
+        name=test.name,
+        group=test.group,
+        status=run.status,
+        points=test.points if run.status == "pass" else 0,
+        max_points=test.points,
+        detail=test.detail,
+        shown=Shown(
+            name=shown_name,
+            rule=test.shown_rule,
+            message=run.message if shows_message else "",
+            output=run.output if is_open else "",
+            reproduce=reproduce if is_open and run.status == "fail" else "",
+        ),
+        rule=test.rule,
+        log=run.message,
+        seconds=round(run.seconds, 4),
+    )
+
+
+def _warnings(points: float, rule: str, runs: Runs) -> TestResult:
+    found = runs.build.warnings
+    ok = runs.build.ok and not found
+    message = NO_COMPILE if not runs.build.ok else ""
+    if found:
+        message = "\n".join(f"{w.file}:{w.line}: {w.message}" for w in found)
+    return _extra(WARNINGS, "pass" if ok else "fail", points, rule, message)
+
+
+def _memcheck(points: float, rule: str, names: Sequence[str], runs: Runs) -> TestResult:
+    run = runs.memcheck
+    if not runs.build.ok:
+        return _extra(MEMCHECK, "fail", points, rule, NO_COMPILE)
+    if run is None:
+        return _extra(MEMCHECK, "error", points, rule, NOT_RUN)
+    none_passes = all(n in runs.tests and runs.tests[n].status == "fail" for n in names)
+    if none_passes and run.status != "error" and not run.findings:
+        message = (
+            f"none of the tests that run under Valgrind passes yet, {names[0]} failed first: "
+            "the memory points need one that passes"
+        )
+        return _extra(MEMCHECK, "fail", points, rule, message, run.seconds)
+    message = "\n".join([run.message, *map(describe, run.findings)]).strip()
+    return _extra(MEMCHECK, run.status, points, rule, message, run.seconds)
+
+
+def describe(finding: Finding) -> str:
+    """A finding in one line, at the student's innermost line."""
+    place = finding.where[0]
+    line = f":{place.line}" if place.line else ""
+    return f"{place.file}{line}: in {place.function}: {finding.message}"
+
+
+def _extra(
+    name: str, status: Status, points: float, rule: str, message: str, seconds: float = 0.0
+) -> TestResult:
+    """The result of what is graded like a test and is none."""
+    return TestResult(
+        name=name,
+        group="",
+        status=status,
+        points=points if status == "pass" else 0,
+        max_points=points,
+        detail="open",
+        shown=Shown(name=name, rule=rule, message=message),
+        rule=rule,
+        log=message,
+        seconds=round(seconds, 4),
+    )

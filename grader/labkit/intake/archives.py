@@ -1,0 +1,320 @@
+"""Reads zip and tar archives from unknown people, member by member.
+
+Nothing is ever extracted: a member's name chooses nothing but whether its
+bytes are looked at.  Everything is bounded while it is read (bytes out of the
+archive, bytes out of a member, number of members, memory of a decompressor),
+so that a bomb stops early.  Partner: intake.py, which chooses.
+"""
+
+import bz2
+import io
+import lzma
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Container, Iterator
+from pathlib import PurePosixPath
+from typing import BinaryIO, Final, Protocol
+
+from labkit.errors import SubmissionError
+from labkit.intake.entries import DIRECTORY, FILE, Entry, mode_kind
+from labkit.intake.quoting import printable, quote
+
+MAX_ARCHIVE_BYTES: Final = 64 << 20  # out of one archive
+MAX_MEMBERS: Final = 10_000
+MAX_AT_ONCE: Final = 4 << 20  # one read: a zip's table of contents
+MAX_XZ_MEMORY: Final = 128 << 20  # xz -9 needs 65 MiB
+MAX_STREAMS: Final = 1000  # compressed ones, one after the other
+MAX_PAX_HEADERS: Final = 100  # each member gets a copy
+CHUNK: Final = 64 << 10
+
+# What the standard library raises, apart from its own errors, on bytes that
+# are no archive.
+BROKEN: Final = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    IndexError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RecursionError,
+    UnicodeError,
+    ValueError,
+)
+
+
+def kind_of(head: bytes) -> str | None:
+    """What the first bytes of a file say that it is: a name of an archive's format."""
+    for magic, at, kind in _MAGIC:
+        if head[at : at + len(magic)] == magic:
+            return kind
+    return None
+
+
+HEAD_BYTES: Final = 512
+_MAGIC: Final = (
+    (b"ustar", 257, "tar"),  # first: a tar begins with a name, which may be any
+    (b"PK\x03\x04", 0, "zip"),
+    (b"PK\x05\x06", 0, "zip"),
+    (b"\x1f\x8b", 0, "gz"),
+    (b"BZh", 0, "bz2"),
+    (b"\xfd7zXZ\x00", 0, "xz"),
+    (b"Rar!", 0, "rar"),
+    (b"7z\xbc\xaf\x27\x1c", 0, "7z"),
+)
+UNREADABLE: Final = ("rar", "7z")
+SUFFIXES: Final = (
+    ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz",
+    ".rar", ".7z",
+)  # fmt: skip
+
+
+def read_archive(
+    file: BinaryIO, *, kind: str, name: str, wanted: Container[str], at_most: int
+) -> list[Entry]:
+    """Every member of an archive, in order; SubmissionError when it is broken.
+
+    The files whose last part of the path is wanted come with their bytes, at
+    most `at_most` of each.
+    """
+    members = (
+        _zip_entries(file, wanted, at_most)
+        if kind == "zip"
+        else _tar_entries(_Plain(file, _DECOMPRESSORS.get(kind)), wanted, at_most)
+    )
+    entries: list[Entry] = []
+    try:
+        for entry in members:
+            if len(entries) == MAX_MEMBERS:
+                raise SubmissionError(
+                    f"{quote(name)} holds more than {MAX_MEMBERS} members: "
+                    "pack only the files that the lab asks for"
+                )
+            entries.append(entry)
+    except BROKEN as error:
+        raise SubmissionError(
+            f"{quote(name)} is a broken archive ({_reason(error)}): "
+            "pack it again and test it with 'unzip -t' or 'tar -tf'"
+        ) from error
+    return entries
+
+
+def _reason(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return printable(lines[0]) if lines else type(error).__name__
+
+
+class _Bounded(io.RawIOBase):
+    """A file of which only so much can be read, in pieces that are not too large."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = MAX_ARCHIVE_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        if size > MAX_AT_ONCE:
+            raise SubmissionError(
+                "the archive's table of contents is too large: "
+                "pack only the files that the lab asks for"
+            )
+        data = self._file.read(size if size >= 0 else MAX_AT_ONCE)
+        self._left = spend(self._left, len(data))
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def spend(left: int, used: int) -> int:
+    """What is left of a budget of bytes; SubmissionError when it is used up."""
+    if used > left:
+        raise SubmissionError(
+            f"the archive holds more than {MAX_ARCHIVE_BYTES >> 20} MiB: "
+            "pack only the files that the lab asks for"
+        )
+    return left - used
+
+
+# ---- zip ------------------------------------------------------------------
+
+
+def _zip_entries(file: BinaryIO, wanted: Container[str], at_most: int) -> Iterator[Entry]:
+    left = MAX_ARCHIVE_BYTES
+    with zipfile.ZipFile(_Bounded(file)) as archive:
+        for info in archive.infolist():
+            path = info.filename.replace("\\", "/")  # as Windows packs
+            kind = _zip_kind(info)
+            data = b""
+            if kind == FILE and PurePosixPath(path).name in wanted:
+                _check_zip_member(info)
+                with archive.open(info) as member:
+                    data = _read_up_to(member, at_most)
+                left = spend(left, len(data))
+            yield Entry(path=path, kind=kind, data=data)
+
+
+def _check_zip_member(info: zipfile.ZipInfo) -> None:
+    if info.flag_bits & 0x41:  # encrypted, strongly encrypted
+        raise SubmissionError(
+            f"{quote(info.filename)} is encrypted: pack the archive without a password"
+        )
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise SubmissionError(  # the others cannot be unpacked in bounded steps
+            f"{quote(info.filename)} is packed by an unusual method ({info.compress_type}): "
+            "pack it with zip's default"
+        )
+
+
+def _zip_kind(info: zipfile.ZipInfo) -> str:
+    if info.is_dir():
+        return DIRECTORY
+    return mode_kind(info.external_attr >> 16)
+
+
+class _Reads(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _read_up_to(source: _Reads, at_most: int) -> bytes:
+    data = bytearray()
+    while len(data) < at_most:
+        piece = source.read(min(CHUNK, at_most - len(data)))
+        if not piece:
+            break
+        data += piece
+    return bytes(data)
+
+
+# ---- tar ------------------------------------------------------------------
+
+
+class _Decompressor(Protocol):
+    """What bz2, lzma and _Gunzip have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+class _Gunzip:
+    """zlib's decompressor with the interface of the other two."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._zlib.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+
+
+_DECOMPRESSORS: Final[dict[str, Callable[[], _Decompressor]]] = {
+    "gz": _Gunzip,
+    "bz2": bz2.BZ2Decompressor,
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY),
+}
+
+
+class _Plain(io.RawIOBase):
+    """The tar stream inside a compressed one, as far as the budget goes."""
+
+    def __init__(self, file: BinaryIO, decompressor: Callable[[], _Decompressor] | None) -> None:
+        self._file = file
+        self._new = decompressor
+        self._now = decompressor() if decompressor else None
+        self._rest = b""
+        self._left = MAX_ARCHIVE_BYTES
+        self._streams = 1
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = CHUNK, /) -> bytes:
+        """Up to `size` bytes; b"" at the end only."""
+        data = self._decompressed(size) if self._now and self._new else self._file.read(size)
+        self._left = spend(self._left, len(data))
+        return data
+
+    def _decompressed(self, size: int) -> bytes:
+        assert self._now is not None
+        assert self._new is not None
+        while True:
+            if self._now.eof:  # several streams one after the other are one file
+                self._rest = self._now.unused_data or self._file.read(CHUNK)
+                if not self._rest.strip(b"\0"):
+                    return b""
+                self._streams += 1
+                if self._streams > MAX_STREAMS:
+                    raise EOFError("too many streams, one after the other")
+                self._now = self._new()
+            more = self._rest
+            if self._now.needs_input and not more:
+                more = self._file.read(CHUNK)
+                if not more:
+                    raise EOFError("it ends in the middle")
+            self._rest = b""
+            data = self._now.decompress(more, size)
+            if data:
+                return data
+
+
+def _tar_entries(stream: _Plain, wanted: Container[str], at_most: int) -> Iterator[Entry]:
+    with tarfile.open(
+        fileobj=stream,
+        mode="r|",
+        encoding="utf-8",
+        errors="surrogateescape",
+    ) as archive:
+        for member in archive:
+            if len(archive.pax_headers) > MAX_PAX_HEADERS:
+                raise tarfile.ReadError("too many global headers")
+            kind = _tar_kind(member)
+            data = b""
+            if kind == FILE and PurePosixPath(member.name).name in wanted:
+                content = archive.extractfile(member)
+                assert content is not None  # it is a regular file
+                with content:
+                    data = _read_up_to(content, at_most)
+            yield Entry(path=member.name, kind=kind, data=data)
+
+
+def _tar_kind(member: tarfile.TarInfo) -> str:
+    if member.issparse():
+        return "sparse file"
+    if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE):
+        return FILE
+    kinds = {
+        tarfile.DIRTYPE: DIRECTORY,
+        tarfile.SYMTYPE: "symbolic link",
+        tarfile.LNKTYPE: "hard link to another member",
+        tarfile.FIFOTYPE: "FIFO",
+    }
+    return kinds.get(member.type, "device")

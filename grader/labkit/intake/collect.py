@@ -1,0 +1,283 @@
+"""Takes what a student handed in: the files that the lab lists, and no others.
+
+A submission is a folder, one file, or an archive, perhaps with everything in
+a folder of its own, as students pack.  Only regular files are taken, no link
+is ever followed, and no name from inside chooses where anything is written.
+Partner: archives.py, which reads zip and tar.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final
+
+from labkit.errors import GraderError, SubmissionError
+from labkit.intake.entries import DIRECTORY, FILE, Entry, mode_kind
+from labkit.intake.quoting import escaped, quote, quote_all, quote_path
+from labkit.lab.manifest import Lab
+from labkit.result import SubmissionInfo
+
+MAX_FILE_BYTES: Final = 1 << 20  # of one file
+MAX_ENTRIES: Final = 10_000  # looked at in a folder
+MAX_DEPTH: Final = 5  # folders in folders
+
+_READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def collect(source: Path, lab: Lab, into: Path) -> SubmissionInfo:
+    """Copies the lab's files out of a submission; SubmissionError says how to fix it."""
+    with _open(source) as (fd, mode):
+        if stat.S_ISDIR(mode):
+            entries = list(islice(_folder_entries(fd), MAX_ENTRIES + 1))
+            if len(entries) > MAX_ENTRIES:
+                raise SubmissionError(
+                    f"{quote_path(str(source))} holds more than {MAX_ENTRIES} files: "
+                    "hand in only the files that the lab asks for"
+                )
+            found = _choose(entries, lab=lab, where=f"the folder {quote(source.name)}")
+            contents = {name: _read_at(fd, entry) for name, entry in found.entries.items()}
+        elif stat.S_ISREG(mode):
+            with os.fdopen(os.dup(fd), "rb") as file:
+                found = _from_file(file, source.name, lab=lab)
+            contents = {name: entry.data for name, entry in found.entries.items()}
+        else:
+            raise SubmissionError(
+                f"{quote_path(str(source))} is a {mode_kind(mode)}: "
+                "give a folder, a file or an archive"
+            )
+    for name, content in contents.items():
+        _check_size(name, len(content))
+    _write(contents, into)
+    return SubmissionInfo(
+        name=submission_name(source),
+        files=tuple(contents),
+        hash=content_hash(contents),
+        notes=found.notes,
+    )
+
+
+def content_hash(contents: Mapping[str, bytes]) -> str:
+    """A sha256 over names and contents that no other set of files shares."""
+    total = hashlib.sha256()
+    for name in sorted(contents):
+        for part in (name.encode(), contents[name]):
+            total.update(len(part).to_bytes(8, "big"))
+            total.update(part)
+    return total.hexdigest()
+
+
+# ---- what there is --------------------------------------------------------
+
+
+@contextmanager
+def _open(source: Path) -> Iterator[tuple[int, int]]:
+    """The descriptor and mode of what the command line names; a link there may be followed."""
+    try:
+        fd = os.open(source, _READ)
+    except FileNotFoundError as error:
+        raise SubmissionError(
+            f"{quote_path(str(source))} does not exist: give a folder, a file or an archive"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(quote_path(str(source)), error) from error
+    try:
+        yield fd, os.fstat(fd).st_mode
+    finally:
+        os.close(fd)
+
+
+def _unreadable(quoted: str, error: OSError | ValueError) -> SubmissionError:
+    why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return SubmissionError(f"{quoted} cannot be read: {why.lower()}")
+
+
+def _folder_entries(fd: int, *, above: str = "", depth: int = 0) -> Iterator[Entry]:
+    """Everything in an open folder and the folders in it; links are seen, not followed."""
+    with os.scandir(fd) as scan:
+        found = sorted(islice(scan, MAX_ENTRIES + 1), key=lambda e: e.name)
+    for item in found:
+        path = above + item.name
+        kind = mode_kind(item.stat(follow_symlinks=False).st_mode)
+        yield Entry(path=path, kind=kind)
+        if kind == DIRECTORY and depth < MAX_DEPTH and not _is_litter(item.name):
+            with _open_at(fd, item.name, os.O_DIRECTORY) as inner:
+                yield from _folder_entries(inner, above=path + "/", depth=depth + 1)
+
+
+@contextmanager
+def _open_at(fd: int, name: str, flags: int) -> Iterator[int]:
+    try:
+        opened = os.open(name, _READ | os.O_NOFOLLOW | flags, dir_fd=fd)
+    except OSError as error:
+        raise _unreadable(quote(name), error) from error
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
+def _read_at(fd: int, entry: Entry) -> bytes:
+    """The content of a file in an open folder, one step of the path at a time."""
+    first, _, rest = entry.path.partition("/")
+    if rest:
+        with _open_at(fd, first, os.O_DIRECTORY) as inner:
+            return _read_at(inner, Entry(path=rest, kind=entry.kind))
+    with _open_at(fd, first, 0) as opened:
+        status = os.fstat(opened)
+        if not stat.S_ISREG(status.st_mode):
+            raise _wrong_kind(first, mode_kind(status.st_mode))
+        _check_size(first, status.st_size)
+        with os.fdopen(os.dup(opened), "rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
+
+
+def _check_size(name: str, size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise SubmissionError(
+            f"{quote(name)} is too large (over {MAX_FILE_BYTES >> 20} MiB): "
+            "hand in your source code only"
+        )
+
+
+def _wrong_kind(name: str, kind: str) -> SubmissionError:
+    return SubmissionError(f"{quote(name)} is a {kind}: hand in the file itself")
+
+
+# ---- what is taken --------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The entries to take, by the name the lab gives them."""
+
+    entries: Mapping[str, Entry]
+    notes: tuple[str, ...]
+
+
+def _from_file(file: BinaryIO, name: str, *, lab: Lab) -> _Found:
+    """A submission that is one file: an archive, or the source itself."""
+    from labkit.intake import archives  # a third of the start-up time of a run that has none
+
+    kind = archives.kind_of(file.read(archives.HEAD_BYTES))
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if kind is None and not name.lower().endswith(archives.SUFFIXES):
+        _check_size(name, size)
+        return _single(Entry(path=name, kind=FILE, data=file.read(MAX_FILE_BYTES + 1)), lab=lab)
+    if kind is None or kind in archives.UNREADABLE:
+        what = "no archive that can be read" if kind is None else f"a {kind} archive"
+        raise SubmissionError(f"{quote(name)} is {what}: hand in a .zip or a .tar.gz")
+    if size > archives.MAX_ARCHIVE_BYTES:
+        raise SubmissionError(
+            f"{quote(name)} is too large ({size >> 20} MiB): "
+            "pack only the files that the lab asks for"
+        )
+    entries = archives.read_archive(
+        file, kind=kind, name=name, wanted=frozenset(lab.files), at_most=MAX_FILE_BYTES + 1
+    )
+    return _choose(entries, lab=lab, where=f"the archive {quote(name)}")
+
+
+def _single(entry: Entry, *, lab: Lab) -> _Found:
+    """One source file; where the lab asks for one only, its name does not matter."""
+    [expected, *more] = lab.files
+    if not more and PurePosixPath(entry.path).suffix == PurePosixPath(expected).suffix:
+        renamed = () if entry.path == expected else (f"{quote(entry.path)} taken as {expected}",)
+        return _Found({expected: entry}, renamed)
+    return _choose([entry], lab=lab, where=f"the file {quote(entry.path)}")
+
+
+def _choose(entries: list[Entry], *, lab: Lab, where: str) -> _Found:
+    """The lab's files among all that was handed in, from one folder of it."""
+    useful = [e for e in entries if not _is_litter(*PurePosixPath(e.path).parts)]
+    if not useful:
+        raise SubmissionError(f"{where} is empty: the lab asks for {quote_all(lab.files)}")
+    inside = [e for e in useful if _is_inside(e.path)]
+    folder = _folder(inside, lab=lab, where=where)
+    here = [e for e in inside if PurePosixPath(e.path).parent == folder]
+    taken = {}
+    for name in lab.files:
+        same = [e for e in here if PurePosixPath(e.path).name == name]
+        if not same:
+            raise _lacks(name, useful, lab=lab, where=where, folder=folder)
+        if len(same) > 1:
+            raise SubmissionError(f"{where} holds {quote(name)} {len(same)} times: pack it once")
+        if same[0].kind != FILE:
+            raise _wrong_kind(same[0].path, same[0].kind)
+        taken[name] = same[0]
+    return _Found(taken, tuple(_notes(useful, taken, folder)))
+
+
+def _is_litter(*parts: str) -> bool:
+    """What file managers and git add of themselves."""
+    return any(p == "__MACOSX" or (p.startswith(".") and p != "..") for p in parts)
+
+
+def _is_inside(path: str) -> bool:
+    pure = PurePosixPath(path)
+    return not pure.is_absolute() and ".." not in pure.parts
+
+
+def _folder(entries: list[Entry], *, lab: Lab, where: str) -> PurePosixPath:
+    """The uppermost folder that holds files of the lab, or failing that their names."""
+    named = [e for e in entries if PurePosixPath(e.path).name in lab.files]
+    best = [e for e in named if e.kind == FILE] or named
+    folders = {PurePosixPath(e.path).parent for e in best} or {PurePosixPath()}
+    depth = min(len(f.parts) for f in folders)
+    top = sorted(str(f) for f in folders if len(f.parts) == depth)
+    if len(top) > 1:
+        raise SubmissionError(
+            f"{where} holds the files of the lab more than once, in {quote_all(top)}: "
+            "hand in one of them"
+        )
+    return PurePosixPath(top[0])
+
+
+def _lacks(
+    name: str, entries: list[Entry], *, lab: Lab, where: str, folder: PurePosixPath
+) -> SubmissionError:
+    place = where if folder == PurePosixPath() else f"{quote(str(folder))} in {where}"
+    found = quote_all(e.path for e in entries if e.kind != DIRECTORY) or "folders only"
+    needed = "" if len(lab.files) == 1 else f"; the lab asks for {quote_all(lab.files)}"
+    return SubmissionError(f"{place} lacks {quote(name)}; found: {found}{needed}")
+
+
+def _notes(entries: list[Entry], taken: Mapping[str, Entry], folder: PurePosixPath) -> list[str]:
+    notes = []
+    if folder != PurePosixPath():
+        notes.append(f"taken from the folder {quote(str(folder))}")
+    ignored = [e.path for e in entries if e.kind != DIRECTORY and e not in taken.values()]
+    if ignored:
+        notes.append(f"ignored: {quote_all(ignored)}")
+    return notes
+
+
+# ---- where it goes --------------------------------------------------------
+
+
+def _write(contents: Mapping[str, bytes], into: Path) -> None:
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            with (into / name).open("xb") as file:
+                file.write(content)
+    except OSError as error:
+        raise GraderError(f"cannot write to {into}: {error.strerror}") from error
+
+
+def submission_name(source: Path) -> str:
+    """What a submission is called: its own name, without that of its packing.
+
+    One line, never empty, and never a way to another folder.
+    """
+    name = source.name if source.name not in ("", "..") else source.resolve().name
+    for suffix in (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz2", ".txz", ".tar", ".zip"):
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            name = name[: -len(suffix)]
+            break
+    return escaped(name) or "submission"

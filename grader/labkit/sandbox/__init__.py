@@ -1,0 +1,1 @@
+"""Sandboxes (boxes): where code that a student wrote is compiled and run."""

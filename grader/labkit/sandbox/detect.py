@@ -1,0 +1,150 @@
+"""Which kinds of sandbox this machine can make; fails closed.
+
+To find out costs 10 ms, so the answer is kept until something changes that decides it: the boot,
+the user, bubblewrap itself, the kernel's switches.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from labkit.errors import GraderError, UsageError
+from labkit.limits import Limits
+from labkit.sandbox import uids
+from labkit.sandbox.bwrap import Bwrap
+from labkit.sandbox.interface import KINDS, Job, Kind, SandboxKind, run_job
+from labkit.sandbox.none import NoSandbox
+from labkit.sandbox.process import drop_privileges
+from labkit.sandbox.uid import Uid
+
+SANDBOXES: Final[dict[Kind, SandboxKind]] = {"bwrap": Bwrap(), "uid": Uid(), "none": NoSandbox()}
+AUTO: Final = "auto"
+CHOICES: Final = (AUTO, *KINDS)
+PROTECTING: Final[tuple[Kind, ...]] = ("bwrap", "uid")
+NAMESPACE_SWITCHES: Final = {
+    "/proc/sys/kernel/unprivileged_userns_clone": "1",
+    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "0",
+}
+SWITCHES: Final = (
+    "/proc/sys/kernel/random/boot_id",
+    "/proc/sys/user/max_user_namespaces",
+    *NAMESPACE_SWITCHES,
+)
+DETECT_SECONDS: Final = 10.0
+
+
+def choose(wanted: str, *, secrets: Sequence[Path], notes: Path) -> SandboxKind:
+    """The kind of sandbox to grade with; GraderError, never a weaker kind than was asked for.
+
+    `secrets` are directories that no submission may read; `notes` keeps what was found out.
+    """
+    if wanted not in CHOICES:
+        raise UsageError(f"no sandbox of kind {wanted!r}; there are: {', '.join(CHOICES)}")
+    problems = []
+    for name in PROTECTING if wanted == AUTO else [k for k in KINDS if k == wanted]:
+        problem, remedy = _remembered(name, notes), fix(name)
+        if not problem and name == "uid":
+            problem = readable_secret(secrets)
+            remedy = "chmod -R go= " + " ".join(str(path) for path in secrets if path.exists())
+        if not problem:
+            return SANDBOXES[name]
+        problems.append(f"{name}: {problem}\n    to fix: {remedy}")
+    raise GraderError("no sandbox can be made to run the submission in\n  " + "\n  ".join(problems))
+
+
+def problem_of(name: Kind) -> str:
+    """Why this machine cannot make sandboxes of a kind; "" when it can."""
+    own: dict[Kind, tuple[str, ...]] = {"bwrap": ("bwrap",), "uid": ("setpriv", "find", "ipcrm")}
+    for tool in ("choom", "prlimit", *own.get(name, ())):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    if name == "uid" and os.geteuid() != 0:
+        return "needs root, to become other users"
+    try:
+        job = Job(argv=("true",), mounts=(), limits=Limits())
+        outcome = run_job(SANDBOXES[name], job, seconds=DETECT_SECONDS)
+    except GraderError as error:
+        return str(error)
+    return "" if outcome.status == 0 else outcome.output.strip() or f"status {outcome.status}"
+
+
+def fix(name: Kind) -> str:
+    """What to do when a kind of sandbox cannot be made."""
+    if shutil.which("bwrap") is None and name == "bwrap":
+        return "apt-get install bubblewrap"
+    if name != "bwrap":
+        return "run as root"
+    for path, wanted in NAMESPACE_SWITCHES.items():
+        file = Path(path)
+        if file.exists() and file.read_text(encoding="ascii").strip() != wanted:
+            key = path.removeprefix("/proc/sys/").replace("/", ".")
+            return f"as root: sysctl -w {key}={wanted} (and in /etc/sysctl.d, to keep it)"
+    return (
+        "allow user namespaces (sysctl user.max_user_namespaces); inside a container "
+        "they are refused by its seccomp profile, run as root there to use kind uid"
+    )
+
+
+def readable_secret(secrets: Sequence[Path]) -> str:
+    """What a sandbox of kind uid could read of these and must not; "" when there is nothing."""
+    lease = uids.lease()
+    find = ["find", *(str(path) for path in secrets if path.exists())]
+    find += ["-type", "f", "-readable", "-print", "-quit"]
+    try:
+        found = subprocess.run(
+            [*drop_privileges(lease), *find],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    finally:
+        lease.release()
+    if found.returncode and not found.stderr.startswith("find: "):  # it may not enter: well so
+        return f"cannot become uid {lease.uid}: {found.stderr.strip()}"
+    return f"submissions could read {found.stdout.strip()}" if found.stdout else ""
+
+
+def _remembered(name: Kind, notes: Path) -> str:
+    """problem_of(), from the notes of an earlier run where nothing has changed since."""
+    state = _state()
+    try:
+        known = json.loads(notes.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        known = {}
+    if known.get("state") != state:
+        known = {"state": state}
+    if name not in known:
+        known[name] = problem_of(name)
+        if not known[name] and os.access(notes.parent, os.W_OK):
+            _write(notes, json.dumps(known))
+    return str(known[name])
+
+
+def _write(path: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        file.write(text)
+    Path(file.name).rename(path)
+
+
+def _state() -> str:
+    """Changes when the answer may."""
+    parts = [str(os.geteuid())]
+    for tool in ("bwrap", "setpriv", "prlimit"):
+        path = shutil.which(tool)
+        parts.append(str(os.stat(path).st_mtime_ns) if path else "missing")  # noqa: PTH116
+    parts += [_text(path) for path in SWITCHES]
+    return " ".join(parts)
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return "-"

@@ -1,0 +1,134 @@
+"""What every kind of sandbox has in common.
+
+One interface, three kinds (bwrap.py, uid.py, none.py).  A job names files by their path on the
+host and lists what the sandbox may read (mounts); a bwrap sandbox shows them elsewhere, the other
+kinds where they are.  Everything is decided before the first foreign instruction: limits, uid and
+no_new_privs are set between fork and exec of the job's own program (process.py).
+"""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from labkit.errors import GraderError
+from labkit.limits import Limits
+from labkit.sandbox import uids
+from labkit.sandbox.watch import CancelEvent, Ended, Sink, Watch
+
+Kind = Literal["bwrap", "uid", "none"]
+KINDS: Final[tuple[Kind, ...]] = ("bwrap", "uid", "none")
+
+END_SECONDS: Final = 5.0  # for a sandbox that was told to end, or was killed
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A file or directory of the host that the sandbox may read."""
+
+    host: Path
+    inside: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What runs in a sandbox.  Each Path in argv lies below one of the mounts."""
+
+    argv: tuple[str | Path, ...]
+    mounts: tuple[Mount, ...]
+    limits: Limits
+    cwd: Path | None = None  # None: the sandbox's own temporary directory
+    fds: tuple[int, ...] = ()
+    stdout: int | None = None  # None: to the output, like stderr
+    group: int | None = None  # which may read the mounts; None: everybody may
+    devices: bool = True  # /proc, /dev, /dev/shm and /dev/mqueue
+
+
+@dataclass
+class Sandbox:
+    """A sandbox with a job running in it; `output` is what the job prints."""
+
+    process: subprocess.Popen[bytes]
+    output: int
+    lease: uids.Lease | None
+    kind: "SandboxKind"
+    directory: Path | None = None  # to be removed afterwards
+
+    @property
+    def pid(self) -> int:
+        """The process to wait for."""
+        return self.process.pid
+
+    def kill(self) -> None:
+        """Ends everything in the sandbox at once."""
+        self.kind.kill(self)
+
+    def close(self) -> None:
+        """Reaps the sandbox, which has ended; sweeps what it left, frees its uid."""
+        self.process.wait()
+        self.kind.sweep(self)
+        if self.directory:
+            shutil.rmtree(self.directory)
+        if self.lease:
+            self.lease.release()
+
+
+class SandboxKind(Protocol):
+    """What a kind of sandbox can do."""
+
+    name: Kind
+    shares_objects: bool  # shared memory and queues of other users are visible inside
+
+    def path_inside(self, path: Path, mounts: Sequence[Mount]) -> str:
+        """The name that a file of the host has in the sandbox."""
+
+    def start(self, job: Job) -> Sandbox:
+        """Starts a job; OSError becomes a GraderError."""
+
+    def kill(self, sandbox: Sandbox) -> None:
+        """Ends everything in the sandbox at once."""
+
+    def sweep(self, sandbox: Sandbox) -> None:
+        """Removes what the sandbox left outside of itself."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended that was run to its end."""
+
+    ended: Ended
+    status: int  # as subprocess has it: negative for a signal
+    output: str
+    cut: bool  # there was more output than was kept
+
+
+def run_job(
+    kind: SandboxKind, job: Job, *, seconds: float, cancel: CancelEvent | None = None
+) -> Outcome:
+    """Runs a job to its end, or kills it at the deadline."""
+    sandbox = kind.start(job)
+    sink = Sink(job.limits.output_bytes)
+    watch = Watch({sandbox.output: sink}, [cancel] if cancel else [])
+    try:
+        ended = watch.wait(sandbox.pid, seconds=seconds)
+    finally:
+        end_sandbox(sandbox, watch)
+    return Outcome(
+        ended=ended,
+        status=sandbox.process.returncode,
+        output=sink.text(),
+        cut=sink.dropped_bytes > 0,
+    )
+
+
+def end_sandbox(sandbox: Sandbox, watch: Watch, *, grace_s: float = 0.0) -> None:
+    """Lets a sandbox end by itself for a grace period, then kills it; reaps and sweeps."""
+    watch.events = ()
+    if watch.wait(sandbox.pid, seconds=grace_s) is not Ended.DONE:
+        sandbox.kill()
+        if watch.wait(sandbox.pid, seconds=END_SECONDS) is not Ended.DONE:
+            raise GraderError(f"the sandbox of process {sandbox.pid} could not be ended")
+    sandbox.close()
+    watch.close()

@@ -1,0 +1,44 @@
+"""Sandboxes of kind none: a student's own code on their own machine.
+
+Limits and a clean environment, and no protection.
+"""
+
+import os
+import signal
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from labkit.sandbox.interface import Job, Kind, Mount, Sandbox
+from labkit.sandbox.process import ENVIRONMENT, set_limits, start_process
+
+
+class NoSandbox:
+    """No protection: a student's own code, under the student's own uid."""
+
+    name: Kind = "none"
+    shares_objects = True
+
+    def path_inside(self, path: Path, mounts: Sequence[Mount]) -> str:  # noqa: ARG002  (the interface)
+        """The path on the host."""
+        return str(path)
+
+    def start(self, job: Job) -> Sandbox:
+        """Limits, a temporary directory and a clean environment."""
+        directory = Path(tempfile.mkdtemp(prefix="labkit-sandbox-"))
+        # Processes are counted over all of the user's, so they are not limited.
+        argv = [*set_limits(job.limits, count_processes=False), *map(str, job.argv)]
+        env = ENVIRONMENT | {"HOME": str(directory), "TMPDIR": str(directory)}
+        process, output = start_process(argv, job, lease=None, env=env, cwd=job.cwd or directory)
+        return Sandbox(process=process, output=output, lease=None, kind=self, directory=directory)
+
+    def kill(self, sandbox: Sandbox) -> None:
+        """Kills the processes that share the job's process group, never others."""
+        try:
+            os.killpg(sandbox.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def sweep(self, sandbox: Sandbox) -> None:
+        """Kills what is left of the process group."""
+        self.kill(sandbox)

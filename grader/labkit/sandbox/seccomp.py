@@ -1,0 +1,64 @@
+"""The system-call filter of a sandbox: what namespaces do not cover.
+
+Refused is what no lab teaches and what has the kernel's attack surface or reaches around a
+namespace: io_uring, key rings, ptrace, bpf, nested user namespaces, AF_VSOCK, kexec, and entry by
+another ABI than the machine's own.  A refused call fails with EPERM or ENOSYS; no process is
+killed for trying.
+
+libseccomp compiles the filter, for whatever architecture the machine has, through pyseccomp: it
+has the interface of libseccomp's own Python binding, which is not on PyPI and as a Debian package
+is bound to the system's Python.
+"""
+
+import errno
+import functools
+import os
+from typing import Final
+
+from labkit.errors import GraderError
+
+NEW_USER: Final = 0x10000000  # CLONE_NEWUSER, linux/sched.h
+AF_VSOCK: Final = 40  # socket.AF_VSOCK is not there on every build of Python
+
+REFUSED: Final = (
+    "ptrace",
+    "kexec_load",
+    "kexec_file_load",
+    "add_key",
+    "request_key",
+    "keyctl",
+    "setns",
+    "bpf",
+    "userfaultfd",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+)
+
+
+@functools.cache
+def program() -> bytes:
+    """The filter in BPF, as bwrap's --seccomp takes it; GraderError when there can be none."""
+    try:
+        import pyseccomp as seccomp  # needs libseccomp, and 15 ms
+
+        rules = seccomp.SyscallFilter(seccomp.ALLOW)
+        rules.set_attr(seccomp.Attr.ACT_BADARCH, seccomp.ERRNO(errno.ENOSYS))
+        # Its flags are in memory, where a filter cannot look; libc falls back to clone.
+        rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")
+        for name in REFUSED:
+            rules.add_rule(seccomp.ERRNO(errno.EPERM), name)
+        new_user = seccomp.Arg(0, seccomp.MASKED_EQ, NEW_USER, NEW_USER)
+        for name in ("clone", "unshare"):
+            rules.add_rule(seccomp.ERRNO(errno.EPERM), name, new_user)
+        vsock = seccomp.Arg(0, seccomp.EQ, AF_VSOCK)
+        rules.add_rule(seccomp.ERRNO(errno.EAFNOSUPPORT), "socket", vsock)
+        with os.fdopen(os.memfd_create("seccomp"), "w+b") as file:
+            rules.export_bpf(file)
+            file.seek(0)
+            compiled = file.read()
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        raise GraderError(f"no system-call filter can be made: {error}") from error
+    if not compiled:
+        raise GraderError("no system-call filter can be made: libseccomp returned none")
+    return compiled

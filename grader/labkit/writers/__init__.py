@@ -1,1 +1,0 @@
-"""Writers: each turns a result into what one kind of reader takes."""
