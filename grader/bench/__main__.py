@@ -16,13 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from labkit.grade import bench
-from labkit.kit import Kit, build_kit, make
-from labkit.manifest import Lab, load_lab
-from labkit.run import VALGRIND_FACTOR, run_test
-from labkit.skeleton import write_reference
-
 from labkit.errors import LabkitError
+from labkit.grading.run import VALGRIND_FACTOR, run_test
+from labkit.lab.kit import Kit, build_kit
+from labkit.lab.manifest import Lab, load_lab
+from labkit.lab.skeleton import write_reference
+from labkit.lab.sources import make
 
 ROOT: Final = Path(__file__).parents[2]
 LABKIT: Final = Path(sys.executable).parent / "labkit"

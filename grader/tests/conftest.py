@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from labkit.kit import build_kit
-from labkit.manifest import load_lab
-from labkit.scaffold import new_lab
+
+from labkit.lab.kit import build_kit
+from labkit.lab.manifest import load_lab
+from labkit.lab.new import new_lab
 
 REPOSITORY = Path(__file__).parents[2]
 

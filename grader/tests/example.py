@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from labkit.manifest import Lab, parse_lab
+from labkit.lab.manifest import Lab, parse_lab
 
 GOOD = """
 title = "Twice"

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from labkit.manifest import load_lab
+from labkit.lab.manifest import load_lab
 
 ROOT: Final = Path(__file__).parents[2]
 

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import pytest
-from labkit.box import Kind
-from labkit.grade import grade_submission
-from labkit.manifest import Lab, load_lab
-from labkit.probe import problem_of
-from labkit.quoting import printable
-from labkit.skeleton import plain, write_reference
-from labkit.uids import POOL
-from labkit.writers import junit, markdown, terminal
 
+from labkit.grading.grade import grade_submission
+from labkit.intake.quoting import printable
+from labkit.lab.manifest import Lab, load_lab
+from labkit.lab.skeleton import write_reference
+from labkit.report import junit, markdown, terminal
 from labkit.result import Result
+from labkit.sandbox.detect import problem_of
+from labkit.sandbox.interface import Kind
+from labkit.sandbox.uids import POOL
 
 REPOSITORY: Final = Path(__file__).parents[2]
 ATTACKS: Final = REPOSITORY / "grader/attacks"

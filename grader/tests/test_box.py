@@ -7,60 +7,60 @@ from typing import Final
 
 import pytest
 from example import parsed
-from labkit.box import BoxKind, Job, Kind, Outcome, View, run_job
-from labkit.kit import Kit
-from labkit.manifest import Limits
-from labkit.probe import BOXES, problem_of
-from labkit.uids import POOL, lease
-from labkit.watch import Ended
-from labkit.workroom import workroom
 
 from labkit.errors import GraderError
+from labkit.grading.working_directory import working_directory
+from labkit.lab.kit import Kit
+from labkit.limits import Limits
+from labkit.sandbox.detect import SANDBOXES, problem_of
+from labkit.sandbox.interface import Job, Kind, Mount, Outcome, SandboxKind, run_job
+from labkit.sandbox.uids import POOL, lease
+from labkit.sandbox.watch import Ended
 
 LIMITS: Final = Limits(cpu_s=2, processes=30, output_bytes=1000)
 PROTECTING: Final[tuple[Kind, ...]] = ("bwrap", "uid")
 
 
 @pytest.fixture(params=["bwrap", "uid", "none"])
-def kind(request: pytest.FixtureRequest) -> BoxKind:
+def kind(request: pytest.FixtureRequest) -> SandboxKind:
     """Each kind, where it can be had."""
     return at_hand(request.param)
 
 
 @pytest.fixture(params=PROTECTING)
-def protecting(request: pytest.FixtureRequest) -> BoxKind:
+def protecting(request: pytest.FixtureRequest) -> SandboxKind:
     """Each kind that is for foreign code, where it can be had."""
     return at_hand(request.param)
 
 
-def at_hand(name: Kind) -> BoxKind:
+def at_hand(name: Kind) -> SandboxKind:
     """A kind of box; skips the test where there is none."""
     problem = problem_of(name)
     if problem:
         pytest.skip(f"{name}: {problem}")
-    return BOXES[name]
+    return SANDBOXES[name]
 
 
-def shell(kind: BoxKind, script: str, *, seconds: float = 20, limits: Limits = LIMITS) -> Outcome:
+def shell(kind: SandboxKind, script: str, *, seconds: float = 20, limits: Limits = LIMITS) -> Outcome:
     """Runs a script in a box."""
     return run_job(kind, Job(argv=("sh", "-c", script), views=(), limits=limits), seconds=seconds)
 
 
-def test_a_job_runs_and_its_status_and_output_come_back(kind: BoxKind) -> None:
+def test_a_job_runs_and_its_status_and_output_come_back(kind: SandboxKind) -> None:
     """Both streams, in a temporary folder of its own, with no environment of the grader's."""
     os.environ["LABKIT_TEST_SECRET"] = "secret"
     outcome = shell(kind, 'cd "$TMPDIR" && touch x && ls; echo no >&2; env | grep SECRET; exit 7')
     assert (outcome.ended, outcome.status, outcome.output) == (Ended.DONE, 7, "x\nno\n")
 
 
-def test_a_view_is_read_only(kind: BoxKind) -> None:
+def test_a_view_is_read_only(kind: SandboxKind) -> None:
     """What is shown can be read; in a box that protects it cannot be written."""
     shown = Path("/tmp", f"labkit-view-{os.getpid()}")
     shown.mkdir()
     try:
         (shown / "file").write_text("hello\n", encoding="utf-8")
         script = 'cat "$0"; echo x > "$0"'
-        job = Job(("sh", "-c", script, shown / "file"), (View(shown, "/shown"),), LIMITS)
+        job = Job(("sh", "-c", script, shown / "file"), (Mount(shown, "/shown"),), LIMITS)
         outcome = run_job(kind, job, seconds=20)
         assert outcome.output.startswith("hello\n")
         if kind.name in PROTECTING:
@@ -70,7 +70,7 @@ def test_a_view_is_read_only(kind: BoxKind) -> None:
         shown.rmdir()
 
 
-def test_a_deadline_ends_the_whole_box(kind: BoxKind) -> None:
+def test_a_deadline_ends_the_whole_box(kind: SandboxKind) -> None:
     """With all that runs in it where it protects."""
     marker = f"31{os.getpid()}"
     outcome = shell(kind, f"trap '' TERM; sleep {marker} & sleep {marker}", seconds=0.3)
@@ -79,7 +79,7 @@ def test_a_deadline_ends_the_whole_box(kind: BoxKind) -> None:
         assert not _running(f"sleep\0{marker}\0")
 
 
-def test_output_is_capped_and_drained(kind: BoxKind) -> None:
+def test_output_is_capped_and_drained(kind: SandboxKind) -> None:
     """A flood ends by its own limit, not by filling the grader's memory."""
     outcome = shell(kind, "yes | head -c 10000000; exit 3")
     assert outcome.status == 3
@@ -87,14 +87,14 @@ def test_output_is_capped_and_drained(kind: BoxKind) -> None:
     assert "more bytes were cut" in outcome.output
 
 
-def test_cpu_time_is_limited(kind: BoxKind) -> None:
+def test_cpu_time_is_limited(kind: SandboxKind) -> None:
     """A loop ends by SIGXCPU or SIGKILL."""
     outcome = shell(kind, "while :; do :; done", limits=replace(LIMITS, cpu_s=1))
     assert outcome.ended is Ended.DONE
     assert outcome.status in (-24, -9, 128 + 24, 128 + 9)
 
 
-def test_processes_are_limited(protecting: BoxKind) -> None:
+def test_processes_are_limited(protecting: SandboxKind) -> None:
     """A fork bomb stops at the limit, and nothing of it is left."""
     marker = f"32{os.getpid()}"
     script = f"i=0; while [ $i -lt 100 ]; do setsid sleep {marker} & i=$((i + 1)); done; echo all"
@@ -104,7 +104,7 @@ def test_processes_are_limited(protecting: BoxKind) -> None:
     assert not _running(f"sleep\0{marker}\0")
 
 
-def test_nothing_is_left_behind(protecting: BoxKind) -> None:
+def test_nothing_is_left_behind(protecting: SandboxKind) -> None:
     """Daemons and files go with the box, closed folders too."""
     marker = f"labkit-left-{os.getpid()}"
     folders = [Path(folder, marker) for folder in ("/tmp", "/var/tmp", "/dev/shm")]
@@ -117,7 +117,7 @@ def test_nothing_is_left_behind(protecting: BoxKind) -> None:
     assert not _running(f"sleep\00033{os.getpid()}\0")
 
 
-def test_root_is_given_up(protecting: BoxKind) -> None:
+def test_root_is_given_up(protecting: SandboxKind) -> None:
     """No capabilities, no way to gain any."""
     outcome = shell(protecting, "id -u; grep -E '^(CapEff|NoNewPrivs)' /proc/self/status")
     uid, capabilities, privileges = outcome.output.splitlines()
@@ -141,7 +141,7 @@ def test_a_room_is_open_to_the_boxes_of_its_submission_alone(tmp_path: Path) -> 
     for name in ("puppet", "test_graded"):
         (tmp_path / name).touch()
     kit = Kit(tmp_path, "0", headers=(), submission_flags=(), program_flags=())
-    with workroom(parsed(), kit) as own, workroom(parsed(), kit) as other:
+    with working_directory(parsed(), kit) as own, working_directory(parsed(), kit) as other:
         for room in (own, other):
             (room.made / "submission.so").write_text("all of it\n", encoding="utf-8")
         words = ("cat", own.made / "submission.so", other.made / "submission.so")

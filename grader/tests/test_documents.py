@@ -5,8 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from labkit.manifest import lab_names
 from student_folder import ROOT, copy_labs, solve
+
+from labkit.lab.manifest import lab_names
 
 HANDOUTS = sorted((ROOT / "handouts").glob("*.md"))
 SHELL_BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", flags=re.MULTILINE | re.DOTALL)

@@ -17,13 +17,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from labkit.archives import MOST_BYTES as MOST_ARCHIVE_BYTES
-from labkit.grade import LONGEST_FOLDER, result_folder
-from labkit.manifest import Lab, Limits
-from labkit.quoting import printable, quote_all
 
 from labkit.errors import GraderError, SubmissionError
-from labkit.intake import MOST_BYTES, Submission, collect, content_hash, submission_name
+from labkit.grading.grade import MAX_NAME_BYTES, result_folder
+from labkit.intake.archives import MAX_ARCHIVE_BYTES
+from labkit.intake.collect import MAX_FILE_BYTES, collect, content_hash, submission_name
+from labkit.intake.quoting import printable, quote_all
+from labkit.lab.manifest import Lab
+from labkit.limits import Limits
 
 SOURCE = b"int answer(void) { return 42; }\n"
 SOURCES = {"main.c": b"int main(void) { return 0; }\n", "pipeline.c": SOURCE}
@@ -225,7 +226,7 @@ def test_a_result_has_a_folder_whatever_the_name_of_the_submission() -> None:
     names = [submission_name(Path(c * 250)) for c in "\x01\x02"]
     folders = {result_folder(ONE, name).name for name in names}
     assert len(folders) == 2
-    assert all(LONGEST_FOLDER < len(name.encode()) <= 255 for name in folders)
+    assert all(MAX_NAME_BYTES < len(name.encode()) <= 255 for name in folders)
     assert result_folder(ONE, "doe").name == "doe"
 
 
@@ -412,7 +413,7 @@ def test_the_largest_file_is_taken_and_one_byte_more_is_not(tmp_path: Path) -> N
     """One MiB of source is the limit, in a folder and in an archive."""
     folder = tmp_path / "sub"
     folder.mkdir()
-    for size, fits in ((MOST_BYTES, True), (MOST_BYTES + 1, False)):
+    for size, fits in ((MAX_FILE_BYTES, True), (MAX_FILE_BYTES + 1, False)):
         content = b"x" * size
         (folder / "buddy.c").write_bytes(content)
         for i, pack in enumerate((make_zip, make_tar)):
@@ -457,8 +458,8 @@ def test_a_zip_bomb_stops_early(tmp_path: Path) -> None:
 
 def test_many_listed_members_together_are_limited(tmp_path: Path) -> None:
     """A thousand folders that each hold the file are refused before they fill the memory."""
-    packed = make_zip({f"{i}/buddy.c": bytes(MOST_BYTES) for i in range(70)})
-    assert 70 * MOST_BYTES > MOST_ARCHIVE_BYTES
+    packed = make_zip({f"{i}/buddy.c": bytes(MAX_FILE_BYTES) for i in range(70)})
+    assert 70 * MAX_FILE_BYTES > MAX_ARCHIVE_BYTES
     assert "more than 64 MiB" in refuse(tmp_path, packed, name="x.zip")
 
 

@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from labkit.kit import build_kit
-from labkit.manifest import load_lab
-from labkit.sample import sample_class
+from labkit.lab.kit import build_kit
+from labkit.lab.manifest import load_lab
+from labkit.proof.sample import sample_class
 
 LAB = "08-twice"
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from labkit.cli import cli
+from labkit.cli.main import cli
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from example import Change, parsed
-from labkit.manifest import Limits, lab_names, load_lab
 
 from labkit.errors import ManifestError, UsageError
+from labkit.lab.manifest import lab_names, load_lab
+from labkit.limits import Limits
 
 
 def test_a_manifest_is_read() -> None:

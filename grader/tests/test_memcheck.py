@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from labkit.memcheck import CLIENT_REQUEST, Finding, Place, has_client_request, parse
+from labkit.grading.memcheck import CLIENT_REQUEST, has_client_request, parse
+from labkit.result import Finding, Place
 
 ENDED = """\
 **5** submission loaded

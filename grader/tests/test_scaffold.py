@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from labkit.manifest import Lab, load_lab
-from labkit.scaffold import new_lab
-from labkit.verify import Options, exit_status, verify
 
 from labkit.errors import UsageError
+from labkit.lab.manifest import Lab, load_lab
+from labkit.lab.new import new_lab
+from labkit.proof.verify import Options, exit_status, verify
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -6,17 +6,16 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from example import parsed
-from labkit.build import BuildReport, Diagnostic, find_warnings
-from labkit.memcheck import Finding, Place
-from labkit.run import MemcheckRun, TestRun, explanation
-from labkit.score import Runs, Scored, score
-from labkit.writers.junit import junit
-from labkit.writers.markdown import feedback
-from labkit.writers.plain import one_line, plain
-from labkit.writers.terminal import summary
 
 from labkit.errors import UsageError
-from labkit.result import BuildInfo, Result, SubmissionInfo, from_json
+from labkit.grading.build import BuildReport, find_warnings
+from labkit.grading.run import MemcheckRun, TestRun, explanation
+from labkit.grading.score import Runs, Scored, score
+from labkit.report.junit import junit
+from labkit.report.markdown import feedback
+from labkit.report.terminal import summary
+from labkit.report.text import one_line
+from labkit.result import BuildInfo, Diagnostic, Finding, Place, Result, SubmissionInfo, from_json
 
 NASTY = "\x1b[31mred\x07 <script>alert(1)</script> ``` | *b* ::error::x \u202egnp \x00"
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
-from labkit.manifest import Group, Lab, Limits, Memcheck, Test
-from labkit.mutants import MutantError, load_mutant, mutant_paths, write_mutant
-from labkit.skeleton import skeleton_diff, write_reference, write_skeleton
 
 from labkit.errors import ManifestError
+from labkit.lab.manifest import Group, Lab, Memcheck, Test
+from labkit.lab.skeleton import skeleton_diff, write_reference, write_skeleton
+from labkit.limits import Limits
+from labkit.proof.broken import BrokenVersionError, broken_paths, load_broken, write_broken
 
 SOURCE = """\
 int answer(void)
@@ -104,12 +105,12 @@ def test_conditions_that_do_not_match_are_an_error(lab: Lab) -> None:
 def test_a_mutant_is_the_reference_with_the_patch(lab: Lab, tmp_path: Path) -> None:
     """Head and patch are read from one file."""
     path = add_mutant(lab, PATCH)
-    assert mutant_paths(lab) == (path,)
-    mutant = load_mutant(path, lab)
+    assert broken_paths(lab) == (path,)
+    mutant = load_broken(path, lab)
     assert mutant.name == "off_by_one"
     assert mutant.what == "off by one"
     assert mutant.fails == {"answer_is_right", "memcheck"}
-    write_mutant(mutant, lab, tmp_path / "out")
+    write_broken(mutant, lab, tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["answer.c"]
     assert (tmp_path / "out/answer.c").read_text() == REFERENCE.replace("42", "41")
 
@@ -127,8 +128,8 @@ def test_a_mutant_is_the_reference_with_the_patch(lab: Lab, tmp_path: Path) -> N
 def test_a_wrong_head_is_an_error(lab: Lab, old: str, new: str, words: str) -> None:
     """The message names the patch and the line."""
     path = add_mutant(lab, PATCH.replace(old, new))
-    with pytest.raises(MutantError, match=words) as caught:
-        load_mutant(path, lab)
+    with pytest.raises(BrokenVersionError, match=words) as caught:
+        load_broken(path, lab)
     assert str(path) in str(caught.value)
 
 
@@ -151,6 +152,6 @@ def test_a_patch_that_no_longer_fits_is_an_error(
     lab: Lab, tmp_path: Path, text: str, words: str
 ) -> None:
     """Nothing is guessed: no fuzz, no other file, and the reference itself must change."""
-    mutant = load_mutant(add_mutant(lab, text), lab)
-    with pytest.raises(MutantError, match=words):
-        write_mutant(mutant, lab, tmp_path / "out")
+    mutant = load_broken(add_mutant(lab, text), lab)
+    with pytest.raises(BrokenVersionError, match=words):
+        write_broken(mutant, lab, tmp_path / "out")

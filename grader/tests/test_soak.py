@@ -3,9 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-from labkit.manifest import load_lab
-from labkit.skeleton import write_reference
-from labkit.soak import Soaked, soak, table
+from labkit.lab.manifest import load_lab
+from labkit.lab.skeleton import write_reference
+from labkit.proof.soak import Soaked, soak, table
 
 LAB = "08-twice"
 TIMES = 40

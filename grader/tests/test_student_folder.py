@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from labkit.manifest import lab_names, load_lab
 from student_folder import ROOT, copy_labs, solve
+
+from labkit.lab.manifest import lab_names, load_lab
 
 LAB = "01-buddy"
 DEADLINE_S = 120

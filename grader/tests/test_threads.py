@@ -8,8 +8,9 @@ import time
 import traceback
 
 import pytest
-from labkit.threads import in_threads
-from labkit.watch import Stop
+
+from labkit.grading.threads import in_threads
+from labkit.sandbox.watch import CancelEvent
 
 DEADLINE_MS = 60_000
 
@@ -26,7 +27,7 @@ def test_results_come_in_the_order_of_the_tasks() -> None:
         second_is_done.set()
         return "second"
 
-    assert in_threads(2, [first, second], stop=Stop()) == ["first", "second"]
+    assert in_threads(2, [first, second], stop=CancelEvent()) == ["first", "second"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -34,7 +35,7 @@ def test_a_signal_ends_what_runs_whichever_thread_the_kernel_gives_it_to(
     number: signal.Signals,
 ) -> None:
     """The main thread is asleep then, and a handler of Python's runs only there."""
-    stop = Stop()
+    stop = CancelEvent()
     seen: list[object] = []
 
     def waits() -> None:

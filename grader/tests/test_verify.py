@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from labkit.manifest import load_lab
-from labkit.verify import Check, Options, Outcome, checks, exit_status, run_check, verify
+
+from labkit.lab.manifest import load_lab
+from labkit.proof.verify import Check, Options, Outcome, checks, exit_status, run_check, verify
 
 LAB = "08-twice"
 OPTIONS = Options()

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from labkit.watch import Ended, Watch
+from labkit.sandbox.watch import Ended, Watch
 
 
 def test_what_has_ended_is_noticed_without_any_time() -> None:
