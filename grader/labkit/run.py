@@ -1,12 +1,11 @@
 """Drives the trusted test binary against a box, once for every graded test.
 
-The exit status of the test binary is the verdict: 0 passed, 1 failed, and
-anything else is the grader's own failure.  Nothing that a submission prints
-or returns is ever looked at for it.
+The exit status of the test binary is the verdict: 0 passed, 1 failed, 4 failed
+because the submission hangs, and anything else is the grader's own failure.
+Nothing that a submission prints or returns is ever looked at for it.
 """
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -37,7 +36,8 @@ ERROR_MARK: Final = "[  ERROR   ] --- "
 LINE_MARK: Final = "[   LINE   ] --- "
 END_MARK: Final = "[  PASSED  ]"
 
-HANG: Final = re.compile(r" did not return: |this did not come about in time: |SIGXCPU")
+# How a test binary ends: labs/testkit/shared/exit_status.h.
+PASSED, FAILED, HUNG = 0, 1, 4
 HANGS: Final = "one of the tests that run under Valgrind hangs"
 
 # Valgrind reserves and shadows memory, and is some 20 times slower; lab.mk's memcheck says so too.
@@ -107,7 +107,7 @@ def run_test(bench: Bench, name: str) -> TestRun:
         status: Status = "fail"
         message = f"did not end in {limits.deadline_s} s"
     else:
-        status = {0: "pass", 1: "fail"}.get(session.status, "error")  # type: ignore[assignment]
+        status = {PASSED: "pass", FAILED: "fail", HUNG: "fail"}.get(session.status, "error")  # type: ignore[assignment]
         message = explanation(session.explanation) if status == "fail" else ""
         if status == "error":
             message = _broken(session)
@@ -117,7 +117,7 @@ def run_test(bench: Bench, name: str) -> TestRun:
         message=message,
         output=session.output,
         seconds=session.seconds,
-        hung=session.ended is Ended.DEADLINE or bool(HANG.search(message)),
+        hung=session.ended is Ended.DEADLINE or session.status == HUNG,
     )
 
 
@@ -152,7 +152,7 @@ def run_memcheck(bench: Bench) -> MemcheckRun:
     if session.ended is Ended.DEADLINE:
         message = f"the tests did not end under Valgrind in {limits.deadline_s} s"
         return MemcheckRun("fail", message=message, seconds=session.seconds)
-    if session.status not in (0, 1):
+    if session.status not in (PASSED, FAILED, HUNG):
         return MemcheckRun("error", message=_broken(session), seconds=session.seconds)
     report = memcheck.parse(session.log, files=lab.files)
     status: Status = "pass"
@@ -214,7 +214,7 @@ def _session(
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         job = Job(
-            argv=(*stage, "--stage", str(theirs.fileno())),
+            argv=(*stage, "--fork-server", str(theirs.fileno())),
             views=bench.room.memcheck_views if log else bench.room.run_views,
             limits=limits,
             group=bench.room.group,
@@ -259,10 +259,10 @@ def _start_test(
     bench: Bench, names: Sequence[str], *, stage_fd: int, patient: bool
 ) -> tuple[subprocess.Popen[bytes], int]:
     """The test binary, and the reading end of its explanations."""
-    argv = [str(bench.kit.test_graded), "--seed", str(bench.seed), "--stage", str(stage_fd)]
+    argv = [str(bench.kit.test_graded), "--seed", str(bench.seed), "--fork-server", str(stage_fd)]
     argv += ["--programs", bench.box.seen(bench.room.programs, bench.room.run_views)]
     argv += ["--shared"] if bench.box.shares_objects else []
-    argv += ["--patience", str(VALGRIND_FACTOR)] if patient else []
+    argv += ["--timeout-factor", str(VALGRIND_FACTOR)] if patient else []
     read, write = os.pipe()
     try:
         process = subprocess.Popen(
