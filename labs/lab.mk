@@ -35,7 +35,7 @@ STUDENT_FLAGS := -std=gnu11
 STUDENT_FLAGS += -O1 -g           # line numbers in gdb and Valgrind, honest order of code
 STUDENT_FLAGS += -Wall -Wextra
 # Ubuntu's gcc has more on by default: other warnings, and calls of libc that
-# pass by the wrappers of faults.c.  Here it is as with Debian's.
+# pass by the wrappers of puppet/wrappers.c.  Here it is as with Debian's.
 STUDENT_FLAGS += -U_FORTIFY_SOURCE -Wno-format-security
 STUDENT_FLAGS += -pthread
 SO_FLAGS := -fPIC -shared
@@ -46,15 +46,19 @@ SO_FLAGS += -Wl,-z,defs              # what nobody defines is an error now, not 
 KIT_FLAGS := -std=gnu11
 KIT_FLAGS += -O2 -g
 KIT_FLAGS += -Wall -Wextra -Werror
-KIT_FLAGS += -fvisibility=hidden  # only the wrappers of faults.c can be called from outside
+KIT_FLAGS += -fvisibility=hidden  # only the wrappers of libc can be called from outside
 KIT_FLAGS += -pthread
-KIT_FLAGS += -iquote $(KIT) -iquote .
+KIT_FLAGS += -D_GNU_SOURCE=       # the kit is for Linux; as #define _GNU_SOURCE in a test
+KIT_FLAGS += -iquote $(KIT)       # "testkit.h", and "shared/..." within the kit
+KIT_FLAGS += -iquote .            # the lab's own headers
 KIT_FLAGS += -MMD -MP             # header dependencies
 
 # ---- files ------------------------------------------------------------------
 
-PUPPET_OBJECTS := $(patsubst %,$(BUILD)/kit/%.o,puppet faults channel process)
-TESTKIT_OBJECTS := $(patsubst %,$(BUILD)/kit/%.o,runner remote script arena observe plan stage channel process)
+# The directories of testkit say in which process a file runs.
+kit_objects = $(patsubst $(KIT)/%.c,$(BUILD)/kit/%.o,$(wildcard $(1:%=$(KIT)/%/*.c)))
+PUPPET_OBJECTS := $(call kit_objects,puppet shared)
+TESTKIT_OBJECTS := $(call kit_objects,test shared)
 PUBLIC_OBJECTS := $(BUILD)/test_public.o $(BUILD)/stubs.o
 HIDDEN_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(notdir $(HIDDEN)))
 STUDENT_PROGRAMS := $(filter-out $(GIVEN_PROGRAMS),$(PROGRAMS))
@@ -83,7 +87,7 @@ build: $(BUILD)/test_public $(BUILD)/puppet $(BUILD)/submission.so $(PROGRAM_PAT
 
 debug: build $(BUILD)/gdb.commands
 	@[ -n "$(TEST)" ] || { echo 'which test? make debug TEST=name; there are:'; $(BUILD)/test_public --list | cut -f2; exit 2; }
-	$(RUN) --patience 0 --wrap 'gdb -q -x $(BUILD)/gdb.commands --args' $(TEST)
+	$(RUN) --timeout-factor 0 --wrap 'gdb -q -x $(BUILD)/gdb.commands --args' $(TEST)
 
 # Valgrind's lines; but what a child that the submission forked has "lost" is
 # no leak: it is over at exec or _exit.
@@ -98,7 +102,7 @@ export MEMCHECK_FILTER
 
 memcheck: build
 	@rm -f $(BUILD)/memcheck.log
-	$(RUN) --patience 20 --wrap 'valgrind -q --leak-check=full --log-file=$(BUILD)/memcheck.log' $(TEST) \
+	$(RUN) --timeout-factor 20 --wrap 'valgrind -q --leak-check=full --log-file=$(BUILD)/memcheck.log' $(TEST) \
 	    || { awk "$$MEMCHECK_FILTER" $(BUILD)/memcheck.log; exit 1; }
 	@awk "$$MEMCHECK_FILTER" $(BUILD)/memcheck.log
 	@echo 'Valgrind found nothing to complain about'
@@ -181,4 +185,4 @@ $(BUILD)/programs/$(1): $($(1)_SRC) $(HEADERS) $(LABS)/lab.mk
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
--include $(wildcard $(BUILD)/*.d $(BUILD)/kit/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/kit/*/*.d)

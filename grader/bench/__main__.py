@@ -154,7 +154,7 @@ def _bare_valgrind(places: Places) -> None:
         log = places.build / "valgrind.log"
         tests = places.lab.memcheck.tests
         valgrind = f"valgrind -q --leak-check=full --log-file={log}"
-        _run(*_graded(places), "--patience", str(VALGRIND_FACTOR), "--wrap", valgrind, *tests)
+        _run(*_graded(places), "--timeout-factor", str(VALGRIND_FACTOR), "--wrap", valgrind, *tests)
 
 
 def _submission(places: Places, to: Path) -> None:

@@ -36,8 +36,8 @@
 
 #include <cmocka.h>
 
-#include "fault_calls.h"
-#include "process.h" /* process_fds(), process_children() */
+#include "shared/fault_calls.h"
+#include "shared/process.h" /* process_fds(), process_children() */
 
 /* ---- tests -------------------------------------------------------------- */
 
@@ -74,21 +74,23 @@ __attribute__((noreturn, format(printf, 1, 2))) void testkit_broken(const char *
         struct deadline until_ = deadline_start();                                                 \
         while (!(condition))                                                                       \
             if (!deadline_look_again(&until_))                                                     \
-                fail_msg("this did not come about in time: %s", #condition);                       \
+                wait_until_failed(#condition, __FILE__, __LINE__);                                 \
     } while (0)
 
-struct stillness {                   /* since when nobody in the box has moved */
+struct progress {                    /* since when nothing in the sandbox has run */
     uint64_t since_ns, next_look_ns; /* CLOCK_MONOTONIC */
-    uint64_t moved;
+    uint64_t work;                   /* done until then */
 };
 struct deadline {
     uint64_t end_ns; /* CLOCK_MONOTONIC */
     unsigned pause_us;
-    struct stillness stillness;
+    struct progress progress;
 };
 struct deadline deadline_start(void);
-/* A short pause; false when time is up, or nobody is left who could move. */
+/* A short pause; false when time is up, or nothing in the sandbox can run. */
 bool deadline_look_again(struct deadline *);
+/* Fails the test as one in which the submission hangs. */
+__attribute__((noreturn)) void wait_until_failed(const char *condition, const char *file, int line);
 
 /* ---- puppets ------------------------------------------------------------ */
 

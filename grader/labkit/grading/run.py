@@ -242,7 +242,7 @@ def _run_binary(
         fds = (theirs.fileno(), log[1].fileno()) if log else (theirs.fileno(),)
         directory = submission.directory
         job = Job(
-            argv=(*fork_server, "--stage", str(theirs.fileno())),
+            argv=(*fork_server, "--fork-server", str(theirs.fileno())),
             mounts=directory.memcheck_mounts if log else directory.run_mounts,
             limits=limits,
             group=directory.group,
@@ -296,9 +296,9 @@ def _start_binary(
     argv = [
         str(submission.kit.test_graded),
         f"--seed={submission.seed}",
-        f"--stage={socket_fd}",
+        f"--fork-server={socket_fd}",
         f"--programs={submission.sandbox.path_inside(programs, submission.directory.run_mounts)}",
-        f"--patience={timeout_factor}",
+        f"--timeout-factor={timeout_factor}",
     ]
     if submission.sandbox.shares_objects:
         argv.append("--shared")

@@ -2,12 +2,11 @@
  * with anything: `fuzz_replies N SEED` makes N calls, and each answer is a
  * right one with random parts of it changed.
  *
- * Built with AddressSanitizer and UBSan.  It stands in for cmocka and for the
- * parts of the kit that are not under test, so that a failed call can be
- * caught and the next one made.  Ends with 0 when exactly the right answers
- * were taken for right ones.
+ * Built with AddressSanitizer and UBSan from frames.c, calls.c, puppets.c and
+ * what they need.  It stands in for cmocka and for the other parts of the kit,
+ * so that a failed call can be caught and the next one made.  Ends with 0 when
+ * exactly the right answers were taken for right ones.
  */
-#define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,17 +14,25 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "session.h"
+#include "shared/channel.h"
 #include "stub.h"
+#include "support.h"
+#include "test/arena.h"
+#include "test/clock.h"
+#include "test/failure.h"
+#include "test/fork_server_client.h"
+#include "test/progress.h"
+#include "test/puppets.h"
+#include "test/script.h"
+#include "test/session.h"
 
-struct session session = {.stage = -1};
+struct session session = {.fork_server = -1, .cpu = -1};
 static jmp_buf call_failed;
+static int test_end; /* of the socket pair */
+static pid_t puppet;
 
 void test_fail(const char *format, ...)
 {
@@ -38,6 +45,11 @@ void test_fail(const char *format, ...)
     longjmp(call_failed, 1);
 }
 
+void test_ran_out(const char *format, ...)
+{
+    test_fail("%s", format);
+}
+
 void testkit_broken(const char *format, ...)
 {
     va_list args;
@@ -48,29 +60,49 @@ void testkit_broken(const char *format, ...)
     exit(3);
 }
 
-uint64_t clock_ns(void)
+void failure_is_hang(void)
+{
+}
+
+void note_call(const char *format, ...)
+{
+    char text[4096];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+}
+
+uint64_t now_ns(void)
 {
     return 0;
 }
 
-bool box_stands_still(struct stillness *still)
+uint64_t scaled_limit(unsigned limit)
 {
-    (void)still;
+    return limit;
+}
+
+bool nothing_can_run(struct progress *progress)
+{
+    (void)progress;
     return false;
 }
 
-uint64_t limit(unsigned seconds)
+bool fork_server_ask(struct frame *question, int give_fd, struct frame *answer, int *fd)
 {
-    return seconds;
-}
-
-bool stage_ask(struct frame *question, int give_fd, struct frame *answer, int *fd)
-{
-    (void)question;
     (void)give_fd;
-    (void)answer;
-    (void)fd;
-    return false;
+    if (question->kind != FRAME_START)
+        return false;
+    answer->words[0] = puppet;
+    *fd = test_end;
+    return true;
+}
+
+int arena_fd(void)
+{
+    return -1;
 }
 
 void arena_describe(uint64_t word, char *text, size_t size)
@@ -78,14 +110,9 @@ void arena_describe(uint64_t word, char *text, size_t size)
     snprintf(text, size, "%llu", (unsigned long long)word);
 }
 
-void *arena_alloc(const char *name, size_t size_bytes)
+bool script_is_recording(void)
 {
-    testkit_broken("no arena here: %s, %zu", name, size_bytes);
-}
-
-char *arena_string(const char *text)
-{
-    testkit_broken("no arena here: %s", text);
+    return false;
 }
 
 void script_append(const char *function, size_t nargs, const uint64_t args[])
@@ -94,19 +121,11 @@ void script_append(const char *function, size_t nargs, const uint64_t args[])
     testkit_broken("no scripts here: %s, %zu", function, nargs);
 }
 
-void script_describe_progress(struct puppet *p)
-{
-    (void)p;
-}
-
 static uint64_t random_state;
 
 static uint64_t draw(uint64_t below)
 {
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return (random_state * 0x2545f4914f6cdd1d >> 16) % below;
+    return (random_next(&random_state) >> 16) % below;
 }
 
 /* ---- the puppet ----------------------------------------------------------- */
@@ -161,10 +180,11 @@ static bool answer(int socket, const struct frame *question)
 
 static void be_puppet(int socket, unsigned *right)
 {
-    struct frame question;
+    struct frame question = {.kind = FRAME_HELLO};
     int fd;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    channel_send(socket, &question, -1);
     while (channel_receive(socket, &question, &fd) == sizeof question)
         *right += answer(socket, &question);
     _exit(0);
@@ -174,10 +194,8 @@ static void be_puppet(int socket, unsigned *right)
 
 STUB(int, increment, (int value), value)
 
-static unsigned call(unsigned i)
+static unsigned call(struct puppet *p, unsigned i)
 {
-    struct puppet *p = session.test.current;
-
     p->busy = false;
     if (setjmp(call_failed))
         return 0;
@@ -189,28 +207,25 @@ int main(int argc, char **argv)
 {
     unsigned calls = argc > 1 ? atoi(argv[1]) : 1000;
     unsigned *right = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    struct timeval limit = {.tv_sec = 10};
-    struct puppet *p = &session.test.puppets[0];
+    struct puppet *p;
     unsigned taken = 0;
     int ends[2], on = 1;
 
     random_state = argc > 2 ? strtoull(argv[2], NULL, 0) | 1 : 1;
     socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
     setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    p->pid = fork();
-    if (p->pid == 0) {
+    test_end = ends[0];
+    puppet = fork();
+    if (puppet == 0) {
         close(ends[0]);
         be_puppet(ends[1], right);
     }
     close(ends[1]);
-    p->socket = ends[0];
-    p->pidfd = syscall(SYS_pidfd_open, p->pid, 0);
-    session.test.current = p;
+    p = puppet_start();
     for (unsigned i = 0; i < calls; i++)
-        taken += call(i);
+        taken += call(p, i);
     close(ends[0]);
-    waitpid(p->pid, NULL, 0);
+    waitpid(puppet, NULL, 0);
     printf("%u calls, %u right answers, %u taken for right\n", calls, *right, taken);
     return taken == *right && taken > 0 && taken < calls ? 0 : 1;
 }

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../../labs/testkit/wire.h"
+#include "../../../labs/testkit/shared/wire.h"
 
 /* A name that the puppet also has; the submission must get its own. */
 int answer(void)
@@ -331,7 +331,7 @@ int child_and_grandchild_write(int *number)
     return WEXITSTATUS(child_word) == 1 ? *number : -1;
 }
 
-int look_at_stage(void)
+int look_at_fork_server(void)
 {
     char path[64], byte;
     struct iovec here = {.iov_base = &byte, .iov_len = 1}, there = {&answer, 1};

@@ -37,7 +37,7 @@ int leave_a_thread(void);                    /* which opens and closes files */
 int leave_a_busy_thread(int fd);             /* which has used CPU time, and waits for a byte */
 int read_after_the_thread(int fd);           /* joins it first */
 int child_and_grandchild_write(int *number); /* gives what the parent has afterwards */
-int look_at_stage(void);                     /* 0 when the stage could be looked into */
+int look_at_fork_server(void);               /* 0 when the stage could be looked into */
 int missing_function(void);                  /* declared here, defined nowhere */
 
 #endif

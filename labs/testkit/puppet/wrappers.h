@@ -1,8 +1,8 @@
-/* faults.h - the puppet executable's wrappers around libc (faults.c). */
-#ifndef FAULTS_H
-#define FAULTS_H
+/* wrappers.h - the puppet executable's wrappers around libc (wrappers.c). */
+#ifndef WRAPPERS_H
+#define WRAPPERS_H
 
-#include "wire.h"
+#include "shared/wire.h"
 
 /* From here to faults_disarm() the wrappers obey the slot's plan; outside
  * they only pass calls on. */
@@ -12,6 +12,6 @@ void faults_disarm(void);
 /* Raises a flag in the control page and sleeps until the test lowers it.  Does
  * not sleep when the test no longer wants it: when *wanted, if there is one, is
  * 0 by then. */
-void stand_still(atomic_uint *flag, const atomic_uint *wanted);
+void park(atomic_uint *flag, const atomic_uint *wanted);
 
 #endif

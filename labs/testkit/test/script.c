@@ -2,10 +2,14 @@
  * what the student's code costs.  The calls lie in the arena; the results are
  * copied out once, and judged on the copy.
  */
+#include "script.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "failure.h"
+#include "frames.h"
 #include "session.h"
 
 struct script {
@@ -17,6 +21,7 @@ struct script {
 };
 
 static struct script *scripts;
+static struct script *recording; /* between script_begin() and script_end() */
 
 struct script *script_new(size_t max_calls)
 {
@@ -40,17 +45,23 @@ void scripts_free(void)
         free(s->results);
         free(s);
     }
+    recording = NULL;
+}
+
+bool script_is_recording(void)
+{
+    return recording != NULL;
 }
 
 void script_begin(struct script *s)
 {
-    session.test.recording = s;
+    recording = s;
     s->begun = s->length;
 }
 
 void script_append(const char *function, size_t nargs, const uint64_t args[])
 {
-    struct script *s = session.test.recording;
+    struct script *s = recording;
     struct script_call *call;
 
     if (s->length == s->max)
@@ -65,7 +76,7 @@ void script_append(const char *function, size_t nargs, const uint64_t args[])
 
 size_t script_end(struct script *s)
 {
-    session.test.recording = NULL;
+    recording = NULL;
     if (s->length != s->begun + 1)
         testkit_broken("RECORD() takes one call of the contract");
     return s->begun;
@@ -79,7 +90,7 @@ void *script_value(const struct script *s, size_t index)
 }
 
 /* The puppet wrote what is read here, so it only explains. */
-void script_describe_progress(struct puppet *p)
+static void describe_progress(struct puppet *p)
 {
     const struct script *s = p->script;
     struct script_call call;
@@ -109,7 +120,8 @@ void script_start(struct puppet *p, struct script *s)
     puppet_expect_idle(p, "script_start");
     snprintf(p->doing, sizeof p->doing, "a script of %zu calls", s->length);
     p->script = s;
-    puppet_tell(p, &question, -1);
+    p->describe_progress = describe_progress;
+    puppet_send(p, &question, -1);
     process_activity(p->pid, &p->at_start);
 }
 
@@ -117,8 +129,9 @@ void script_finish(struct puppet *p, struct script *s)
 {
     if (p->script != s)
         testkit_broken("script_finish() without script_start()");
-    puppet_await(p);
+    puppet_receive(p);
     p->script = NULL;
+    p->describe_progress = NULL;
     memcpy(s->results, s->calls, s->length * sizeof *s->calls);
     for (size_t i = 0; i < s->length; i++)
         if (!s->results[i].done)

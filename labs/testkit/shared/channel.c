@@ -2,7 +2,6 @@
  * with control messages: SCM_RIGHTS carries a descriptor, SCM_CREDENTIALS the
  * sender's pid, which the kernel fills in and nobody can forge.
  */
-#define _GNU_SOURCE
 #include "channel.h"
 
 #include <errno.h>

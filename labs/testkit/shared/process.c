@@ -5,7 +5,6 @@
  * container.  Access to them goes by the file-system uid, so the reader takes
  * the owner's for the time of the look.
  */
-#define _GNU_SOURCE
 #include "process.h"
 
 #include <ctype.h>

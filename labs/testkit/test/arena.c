@@ -5,18 +5,35 @@
  * blocks are handed out from low to high and never freed; each stands between
  * red zones.  A new arena for each test.
  */
-#define _GNU_SOURCE
+#include "arena.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "session.h"
+#include "failure.h"
+#include "shared/wire.h"
+#include "testkit.h"
 
-enum { RED_ZONE_BYTES = 64, PAGE_BYTES = 4096, RED = 0xfd, UNSET = 0xa5 };
+enum { MAX_BLOCKS = 2048, RED_ZONE_BYTES = 64, PAGE_BYTES = 4096, RED = 0xfd, UNSET = 0xa5 };
 
 #define ROUND_UP(n, to) (((n) + (to) - 1) / (to) * (to))
+
+struct block { /* a piece of the arena */
+    const char *name;
+    size_t at, bytes;   /* offset from ARENA_ADDRESS */
+    size_t front, back; /* widths of its red zones */
+};
+
+static struct {
+    int fd;
+    size_t used;
+    struct block blocks[MAX_BLOCKS];
+    size_t nblocks;
+    unsigned nmarks;
+} arena;
 
 void arena_open(void)
 {
@@ -25,25 +42,31 @@ void arena_open(void)
 
     if (fd < 0 || ftruncate(fd, ARENA_BYTES) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-        testkit_broken("cannot make the arena: %s", strerror(errno));
+        testkit_broken("cannot create the arena: %s", strerror(errno));
     at = mmap(ARENA_ADDRESS, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
               fd, 0);
     if (at != ARENA_ADDRESS)
         testkit_broken("cannot map the arena at %p: %s", (void *)ARENA_ADDRESS, strerror(errno));
-    session.test.arena_fd = fd;
-    session.test.arena_used = sizeof(struct control);
-    session.test.nblocks = 0;
+    arena.fd = fd;
+    arena.used = sizeof(struct control);
+    arena.nblocks = 0;
+    arena.nmarks = 0;
 }
 
 void arena_close(void)
 {
     munmap(ARENA_ADDRESS, ARENA_BYTES);
-    close(session.test.arena_fd);
+    close(arena.fd);
+}
+
+int arena_fd(void)
+{
+    return arena.fd;
 }
 
 static void mark(enum mark_kind kind, size_t at, size_t bytes)
 {
-    unsigned n = session.test.nmarks++; /* the count there is not to be trusted */
+    unsigned n = arena.nmarks++; /* the count there is not to be trusted */
 
     if (n >= MAX_MARKS)
         test_ran_out("there were more than %d pieces of arena", MAX_MARKS);
@@ -54,15 +77,14 @@ static void mark(enum mark_kind kind, size_t at, size_t bytes)
 /* Takes `front` bytes of red zone, the block, and `back` bytes of red zone. */
 static char *take(const char *name, size_t front, size_t bytes, size_t back)
 {
-    size_t at = session.test.arena_used + front;
-    struct block *block = &session.test.blocks[session.test.nblocks];
+    size_t at = arena.used + front;
+    struct block *block = &arena.blocks[arena.nblocks];
 
-    if (bytes > ARENA_BYTES || at + bytes + back > ARENA_BYTES ||
-        session.test.nblocks == MAX_BLOCKS)
+    if (bytes > ARENA_BYTES || at + bytes + back > ARENA_BYTES || arena.nblocks == MAX_BLOCKS)
         test_ran_out("the arena was full: %zu bytes for %s", bytes, name);
     *block = (struct block){.name = name, .at = at, .bytes = bytes, .front = front, .back = back};
-    session.test.nblocks++;
-    session.test.arena_used = at + bytes + back;
+    arena.nblocks++;
+    arena.used = at + bytes + back;
     memset(ARENA_ADDRESS + at - front, RED, front);
     memset(ARENA_ADDRESS + at + bytes, RED, back);
     return ARENA_ADDRESS + at;
@@ -70,7 +92,7 @@ static char *take(const char *name, size_t front, size_t bytes, size_t back)
 
 static char *take_aligned(const char *name, size_t bytes, size_t align, size_t misalign)
 {
-    size_t used = session.test.arena_used;
+    size_t used = arena.used;
     size_t at = ROUND_UP(used + RED_ZONE_BYTES, align) + misalign;
 
     return take(name, at - used, bytes, RED_ZONE_BYTES);
@@ -100,11 +122,11 @@ void *arena_out(const char *name, size_t size_bytes)
 
 void *arena_trap(const char *name, size_t size_bytes)
 {
-    size_t used = session.test.arena_used;
+    size_t used = arena.used;
     size_t end = ROUND_UP(used + RED_ZONE_BYTES + size_bytes, PAGE_BYTES);
     char *block = take(name, end - size_bytes - used, size_bytes, 0);
 
-    session.test.arena_used += PAGE_BYTES;
+    arena.used += PAGE_BYTES;
     mark(MARK_DEFINED, block - ARENA_ADDRESS, size_bytes);
     mark(MARK_TRAP, end, PAGE_BYTES);
     return block;
@@ -148,8 +170,8 @@ static size_t spoiled(size_t at, size_t bytes)
 
 void arena_check(void)
 {
-    for (size_t i = 0; i < session.test.nblocks; i++) {
-        const struct block *block = &session.test.blocks[i];
+    for (size_t i = 0; i < arena.nblocks; i++) {
+        const struct block *block = &arena.blocks[i];
         size_t before = spoiled(block->at - block->front, block->front);
         size_t after = spoiled(block->at + block->bytes, block->back);
 
@@ -165,8 +187,8 @@ void arena_describe(uint64_t word, char *text, size_t size)
 {
     uint64_t at = word - (uintptr_t)ARENA_ADDRESS;
 
-    for (size_t i = 0; i < session.test.nblocks; i++) {
-        const struct block *block = &session.test.blocks[i];
+    for (size_t i = 0; i < arena.nblocks; i++) {
+        const struct block *block = &arena.blocks[i];
 
         if (at >= ARENA_BYTES || at + RED_ZONE_BYTES < block->at || at > block->at + block->bytes)
             continue;

@@ -1,4 +1,4 @@
-/* faults.c - libc calls that fail when a test wants them to.
+/* wrappers.c - libc calls that fail when a test wants them to.
  *
  * The puppet executable defines these functions over libc's, and the dynamic
  * linker finds the executable's first: what a submission calls comes through
@@ -10,8 +10,7 @@
  * the submission could meet one of the puppet's.  What libc calls inside
  * itself (popen, system, fopen) and raw system calls pass by.
  */
-#define _GNU_SOURCE
-#include "faults.h"
+#include "wrappers.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -46,7 +45,7 @@ void faults_disarm(void)
 }
 
 /* What the plan has for one call. */
-struct verdict {
+struct decision {
     struct slot *slot; /* NULL: there is no plan */
     int error;         /* 0: let it happen */
     size_t at_most;    /* bytes, for read and write */
@@ -76,42 +75,44 @@ static void pause_for(struct slot *slot, uint64_t seed, uint64_t max_us)
     errno = saved;
 }
 
-static struct verdict enter(enum fault_call call)
+static struct decision enter(enum fault_call call)
 {
     /* Once: a thread of the submission may be in here when the call returns. */
     struct slot *slot = armed;
-    struct verdict verdict = {.slot = slot, .at_most = SIZE_MAX};
+    struct decision decision = {.slot = slot, .at_most = SIZE_MAX};
     unsigned nth, nfaults;
 
     if (!slot)
-        return verdict;
+        return decision;
     nth = atomic_fetch_add(&slot->calls[call], 1) + 1;
     nfaults = atomic_load(&slot->nfaults);
     for (unsigned i = 0; i < nfaults && i < MAX_FAULTS; i++) {
-        const struct fault *fault = &slot->faults[i];
+        struct fault *fault = &slot->faults[i];
 
         if (fault->call != (uint32_t)call)
             continue;
         if (fault->kind == FAULT_DELAY) {
-            verdict.seed = fault->seed + nth * 2;
-            verdict.max_us = fault->max_us;
+            decision.seed = fault->seed + nth * 2;
+            decision.max_us = fault->max_us;
         }
         if (fault->nth != nth)
             continue;
         if (fault->kind == FAULT_SHORT)
-            verdict.at_most = fault->bytes;
+            decision.at_most = fault->bytes;
         if (fault->kind == FAULT_FAIL)
-            verdict.error = fault->error;
+            decision.error = fault->error;
         if (fault->kind == FAULT_HOLD)
-            verdict.hold = true;
-        if (fault->kind != FAULT_DELAY)
+            decision.hold = true;
+        if (fault->kind != FAULT_DELAY) {
+            fault->reached = 1;
             atomic_fetch_add(&slot->fired, 1);
+        }
     }
-    pause_for(slot, verdict.seed, verdict.max_us);
-    return verdict;
+    pause_for(slot, decision.seed, decision.max_us);
+    return decision;
 }
 
-void stand_still(atomic_uint *flag, const atomic_uint *wanted)
+void park(atomic_uint *flag, const atomic_uint *wanted)
 {
     int saved = errno;
 
@@ -123,19 +124,19 @@ void stand_still(atomic_uint *flag, const atomic_uint *wanted)
     errno = saved;
 }
 
-static void leave(const struct verdict *verdict)
+static void leave(const struct decision *decision)
 {
-    if (!verdict->slot)
+    if (!decision->slot)
         return;
-    pause_for(verdict->slot, verdict->seed + 1, verdict->max_us);
-    if (verdict->hold)
-        stand_still(&verdict->slot->held, &verdict->slot->nfaults);
+    pause_for(decision->slot, decision->seed + 1, decision->max_us);
+    if (decision->hold)
+        park(&decision->slot->held, &decision->slot->nfaults);
 }
 
 /* Some names have two versions in libc, with different structures behind them
  * (pthread_cond_wait).  Before glibc 2.36 RTLD_NEXT finds the old one; asked
  * of the library itself it is the one that a program is linked with. */
-static void *hidden(const char *name)
+static void *libc_function(const char *name)
 {
     void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
     void *function = libc ? dlsym(libc, name) : NULL;
@@ -148,7 +149,7 @@ static void *hidden(const char *name)
     ({                                                                                             \
         static __typeof__(&name) real;                                                             \
         if (!real)                                                                                 \
-            real = (__typeof__(&name))hidden(#name);                                               \
+            real = (__typeof__(&name))libc_function(#name);                                        \
         real;                                                                                      \
     })
 
@@ -156,15 +157,15 @@ static void *hidden(const char *name)
 #define WRAP(call, failure, type, name, params, ...)                                               \
     type name params                                                                               \
     {                                                                                              \
-        struct verdict verdict = enter(call);                                                      \
+        struct decision decision = enter(call);                                                    \
         type value;                                                                                \
                                                                                                    \
-        if (verdict.error) {                                                                       \
-            errno = verdict.error;                                                                 \
+        if (decision.error) {                                                                      \
+            errno = decision.error;                                                                \
             return failure;                                                                        \
         }                                                                                          \
         value = REAL(name)(__VA_ARGS__);                                                           \
-        leave(&verdict);                                                                           \
+        leave(&decision);                                                                          \
         return value;                                                                              \
     }
 
@@ -172,13 +173,13 @@ static void *hidden(const char *name)
 #define WRAP_VALUE(call, name, params, ...)                                                        \
     int name params                                                                                \
     {                                                                                              \
-        struct verdict verdict = enter(call);                                                      \
+        struct decision decision = enter(call);                                                    \
         int value;                                                                                 \
                                                                                                    \
-        if (verdict.error)                                                                         \
-            return verdict.error;                                                                  \
+        if (decision.error)                                                                        \
+            return decision.error;                                                                 \
         value = REAL(name)(__VA_ARGS__);                                                           \
-        leave(&verdict);                                                                           \
+        leave(&decision);                                                                          \
         return value;                                                                              \
     }
 
@@ -279,29 +280,29 @@ WRAP(FAULT_CLOSE, -1, int, close, (int fd), fd)
 
 ssize_t read(int fd, void *buf, size_t len)
 {
-    struct verdict verdict = enter(FAULT_READ);
+    struct decision decision = enter(FAULT_READ);
     ssize_t value;
 
-    if (verdict.error) {
-        errno = verdict.error;
+    if (decision.error) {
+        errno = decision.error;
         return -1;
     }
-    value = REAL(read)(fd, buf, len < verdict.at_most ? len : verdict.at_most);
-    leave(&verdict);
+    value = REAL(read)(fd, buf, len < decision.at_most ? len : decision.at_most);
+    leave(&decision);
     return value;
 }
 
 ssize_t write(int fd, const void *buf, size_t len)
 {
-    struct verdict verdict = enter(FAULT_WRITE);
+    struct decision decision = enter(FAULT_WRITE);
     ssize_t value;
 
-    if (verdict.error) {
-        errno = verdict.error;
+    if (decision.error) {
+        errno = decision.error;
         return -1;
     }
-    value = REAL(write)(fd, buf, len < verdict.at_most ? len : verdict.at_most);
-    leave(&verdict);
+    value = REAL(write)(fd, buf, len < decision.at_most ? len : decision.at_most);
+    leave(&decision);
     return value;
 }
 
@@ -314,7 +315,7 @@ static bool has_mode(int flags)
 #define WRAP_OPEN(name)                                                                            \
     int name(const char *path, int flags, ...)                                                     \
     {                                                                                              \
-        struct verdict verdict = enter(FAULT_OPEN);                                                \
+        struct decision decision = enter(FAULT_OPEN);                                              \
         mode_t mode = 0;                                                                           \
         int fd;                                                                                    \
                                                                                                    \
@@ -325,12 +326,12 @@ static bool has_mode(int flags)
             mode = va_arg(rest, mode_t);                                                           \
             va_end(rest);                                                                          \
         }                                                                                          \
-        if (verdict.error) {                                                                       \
-            errno = verdict.error;                                                                 \
+        if (decision.error) {                                                                      \
+            errno = decision.error;                                                                \
             return -1;                                                                             \
         }                                                                                          \
         fd = REAL(name)(path, flags, mode);                                                        \
-        leave(&verdict);                                                                           \
+        leave(&decision);                                                                          \
         return fd;                                                                                 \
     }
 WRAP_OPEN(open)
@@ -358,17 +359,17 @@ static void *displaced(void)
 #define WRAP_MMAP(name, offset_type)                                                               \
     void *name(void *at, size_t len, int prot, int flags, int fd, offset_type offset)              \
     {                                                                                              \
-        struct verdict verdict = enter(FAULT_MMAP);                                                \
+        struct decision decision = enter(FAULT_MMAP);                                              \
         void *value;                                                                               \
                                                                                                    \
-        if (verdict.error) {                                                                       \
-            errno = verdict.error;                                                                 \
+        if (decision.error) {                                                                      \
+            errno = decision.error;                                                                \
             return MAP_FAILED;                                                                     \
         }                                                                                          \
         if (!at && (flags & MAP_TYPE) != MAP_PRIVATE)                                              \
             at = displaced();                                                                      \
         value = REAL(name)(at, len, prot, flags, fd, offset);                                      \
-        leave(&verdict);                                                                           \
+        leave(&decision);                                                                          \
         return value;                                                                              \
     }
 WRAP_MMAP(mmap, off_t)
@@ -384,7 +385,7 @@ WRAP(FAULT_SHM_UNLINK, -1, int, shm_unlink, (const char *name), name)
 
 sem_t *sem_open(const char *name, int flags, ...)
 {
-    struct verdict verdict = enter(FAULT_SEM_OPEN);
+    struct decision decision = enter(FAULT_SEM_OPEN);
     mode_t mode = 0;
     unsigned value = 0;
     sem_t *semaphore;
@@ -397,12 +398,12 @@ sem_t *sem_open(const char *name, int flags, ...)
         value = va_arg(rest, unsigned);
         va_end(rest);
     }
-    if (verdict.error) {
-        errno = verdict.error;
+    if (decision.error) {
+        errno = decision.error;
         return SEM_FAILED;
     }
     semaphore = REAL(sem_open)(name, flags, mode, value);
-    leave(&verdict);
+    leave(&decision);
     return semaphore;
 }
 
@@ -435,7 +436,7 @@ WRAP_VALUE(FAULT_COND_WAIT, pthread_cond_clockwait,
 
 mqd_t mq_open(const char *name, int flags, ...)
 {
-    struct verdict verdict = enter(FAULT_MQ_OPEN);
+    struct decision decision = enter(FAULT_MQ_OPEN);
     struct mq_attr *attributes = NULL;
     mode_t mode = 0;
     mqd_t queue;
@@ -448,12 +449,12 @@ mqd_t mq_open(const char *name, int flags, ...)
         attributes = va_arg(rest, struct mq_attr *);
         va_end(rest);
     }
-    if (verdict.error) {
-        errno = verdict.error;
+    if (decision.error) {
+        errno = decision.error;
         return (mqd_t)-1;
     }
     queue = REAL(mq_open)(name, flags, mode, attributes);
-    leave(&verdict);
+    leave(&decision);
     return queue;
 }
 
@@ -477,19 +478,19 @@ WRAP(FAULT_SHMGET, -1, int, shmget, (key_t key, size_t size, int flags), key, si
 
 void *shmat(int id, const void *at, int flags)
 {
-    struct verdict verdict = enter(FAULT_SHMAT);
+    struct decision decision = enter(FAULT_SHMAT);
     void *value = (void *)-1;
     void *elsewhere = at ? NULL : displaced();
 
-    if (verdict.error) {
-        errno = verdict.error;
+    if (decision.error) {
+        errno = decision.error;
         return value;
     }
     if (elsewhere)
         value = REAL(shmat)(id, elsewhere, flags);
     if (value == (void *)-1)
         value = REAL(shmat)(id, at, flags);
-    leave(&verdict);
+    leave(&decision);
     return value;
 }
 
@@ -502,7 +503,7 @@ WRAP(FAULT_SEMOP, -1, int, semtimedop,
 
 int semctl(int id, int number, int command, ...)
 {
-    struct verdict verdict = enter(FAULT_SEMCTL);
+    struct decision decision = enter(FAULT_SEMCTL);
     va_list rest;
     void *argument; /* union semun: an int or a pointer, one word */
     int value;
@@ -510,12 +511,12 @@ int semctl(int id, int number, int command, ...)
     va_start(rest, command);
     argument = va_arg(rest, void *);
     va_end(rest);
-    if (verdict.error) {
-        errno = verdict.error;
+    if (decision.error) {
+        errno = decision.error;
         return -1;
     }
     value = REAL(semctl)(id, number, command, argument);
-    leave(&verdict);
+    leave(&decision);
     return value;
 }
 

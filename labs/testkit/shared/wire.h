@@ -88,6 +88,7 @@ struct mark {
 enum fault_kind { FAULT_FAIL = 1, FAULT_SHORT, FAULT_DELAY, FAULT_HOLD };
 struct fault {
     uint32_t kind, call, nth;
+    uint32_t reached; /* written by the puppet */
     int32_t error;
     uint64_t bytes, seed, max_us;
 };

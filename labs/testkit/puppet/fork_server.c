@@ -1,0 +1,200 @@
+/* fork_server.c - the first process of a sandbox, which never loads student
+ * code (fork_server.h).
+ *
+ * Theory of operation.  At the other end of its socket sits the test process
+ * (test/fork_server_client.c).  On FRAME_START it makes a socket pair, forks a
+ * puppet that keeps one end (requests.c), and passes the other end back.  So
+ * all puppets share the sandbox's namespaces, and it can wait for each of
+ * them, list what they left (objects.c), and end whatever descends from it.
+ */
+#include "fork_server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "objects.h"
+#include "requests.h"
+#include "shared/channel.h"
+#include "shared/process.h"
+#include "valgrind_log.h"
+
+enum { WAIT_MS = 10000, MAX_CHILDREN = 64 };
+
+static struct fork_server server;
+
+/* The puppets that have not been waited for: by number, as a process that a
+ * submission left behind may bear any name. */
+static pid_t puppets[4 * MAX_PUPPETS];
+static size_t npuppets;
+
+static void remember(pid_t pid)
+{
+    puppets[npuppets++ % (sizeof puppets / sizeof *puppets)] = pid;
+}
+
+static pid_t *find_puppet(pid_t pid)
+{
+    for (size_t i = 0; i < sizeof puppets / sizeof *puppets; i++)
+        if (puppets[i] == pid)
+            return &puppets[i];
+    return NULL;
+}
+
+static bool is_puppet(pid_t pid)
+{
+    return find_puppet(pid) != NULL;
+}
+
+static void forget(pid_t pid)
+{
+    pid_t *known = find_puppet(pid);
+
+    if (known)
+        *known = 0;
+}
+
+static void answer(int kind, const struct frame *question, uint64_t value, int error, int fd)
+{
+    struct frame frame = {.kind = kind, .error = error, .nonce = question->nonce, .words = {value}};
+
+    channel_send(server.fd, &frame, fd);
+}
+
+/* In the new process; own_end is its end of the socket pair. */
+__attribute__((noreturn)) static void become_puppet(const struct frame *question, int own_end,
+                                                    int arena_fd)
+{
+    int test_fd;
+
+    close(server.fd);
+    test_fd = fcntl(own_end, F_DUPFD_CLOEXEC, OWN_FDS);
+    close(own_end);
+    if (test_fd < 0)
+        _exit(1);
+    if (server.log_fd >= 0) /* now: what a test sees open before a call is open after it */
+        close(server.log_fd);
+    run_puppet(test_fd, question, arena_fd, server.submission_path);
+}
+
+static void start_puppet(const struct frame *question, int arena_fd)
+{
+    int ends[2] = {-1, -1};
+    int on = 1;
+    pid_t pid = -1;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0 &&
+        setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) == 0)
+        pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        become_puppet(question, ends[1], arena_fd);
+    }
+    if (pid > 0) {
+        remember(pid);
+        answer(FRAME_STARTED, question, pid, 0, ends[0]);
+    } else
+        answer(FRAME_FAILED, question, 0, errno, -1);
+    if (ends[0] >= 0) {
+        close(ends[0]);
+        close(ends[1]);
+    }
+}
+
+/* Waits for a puppet that is dead, or about to be.  One that a process of its
+ * own traces is dead and cannot be waited for: that must not block the server. */
+static pid_t wait_with_limit(pid_t pid, int *status)
+{
+    struct pollfd end = {.fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    pid_t waited;
+
+    if (end.fd < 0)
+        return waitpid(pid, status, 0);
+    poll(&end, 1, WAIT_MS);
+    close(end.fd);
+    waited = waitpid(pid, status, WNOHANG);
+    if (waited == 0)
+        errno = ECHILD;
+    return waited;
+}
+
+static void wait_for_puppet(const struct frame *question)
+{
+    pid_t pid = question->words[0];
+    int status;
+
+    if (wait_with_limit(pid, &status) != pid) {
+        answer(FRAME_FAILED, question, 0, errno, -1);
+        return;
+    }
+    forget(pid);
+    answer(FRAME_WAITED, question, status, 0, -1);
+    if (WIFEXITED(status))
+        log_puppet_ended(pid);
+}
+
+/* Ends everything that descends from the fork server: orphans become its
+ * children, for it is process 1 of its sandbox or their subreaper.  All are
+ * killed before any is waited for, since one may trace another. */
+static void sweep(void)
+{
+    struct process_info children[MAX_CHILDREN];
+    pid_t self = getpid();
+    size_t n;
+
+    while ((n = process_children(self, children, MAX_CHILDREN)) > 0) {
+        pid_t pid;
+
+        if (self == 1)
+            kill(-1, SIGKILL);
+        for (size_t i = 0; i < n; i++)
+            kill(children[i].pid, SIGKILL);
+        for (pid = waitpid(-1, NULL, 0); pid > 0; pid = waitpid(-1, NULL, WNOHANG))
+            forget(pid);
+    }
+}
+
+static void send_objects(void)
+{
+    static char text[OBJECTS_BYTES];
+
+    list_objects(text, sizeof text, getpid(), is_puppet);
+    send(server.fd, text, strlen(text) + 1, MSG_NOSIGNAL);
+}
+
+void fork_server_run(const struct fork_server *settings)
+{
+    server = *settings;
+    for (;;) {
+        struct frame question;
+        int fd;
+
+        if (channel_receive(server.fd, &question, &fd) <= 0) {
+            sweep();
+            _exit(0);
+        }
+        switch (question.kind) {
+        case FRAME_START:
+            start_puppet(&question, fd);
+            break;
+        case FRAME_WAIT:
+            wait_for_puppet(&question);
+            break;
+        case FRAME_OBJECTS:
+            send_objects();
+            break;
+        case FRAME_SWEEP:
+            sweep();
+            answer(FRAME_SWEPT, &question, 0, 0, -1);
+            break;
+        }
+        if (fd >= 0)
+            close(fd);
+    }
+}

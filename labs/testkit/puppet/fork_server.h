@@ -1,0 +1,17 @@
+/* fork_server.h - the first process of a sandbox, which forks puppets
+ * (fork_server.c).
+ */
+#ifndef FORK_SERVER_H
+#define FORK_SERVER_H
+
+struct fork_server {
+    int fd;     /* its socket to the test process */
+    int log_fd; /* Valgrind's log, which no puppet gets; -1: none */
+    const char *submission_path;
+};
+
+/* Serves until the test process closes its end, and ends with all its
+ * descendants then. */
+__attribute__((noreturn)) void fork_server_run(const struct fork_server *);
+
+#endif

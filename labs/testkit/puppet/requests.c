@@ -1,0 +1,202 @@
+/* requests.c - a puppet: the process that runs student code.
+ *
+ * Theory of operation.  A puppet maps the arena, sends FRAME_HELLO, and then
+ * serves one request at a time: call a function of the submission, run a
+ * script of such calls, accept or close a descriptor, execute a program.  It
+ * decides nothing: whatever student code does to this process, the test only
+ * ever sees frames, and checks each.
+ *
+ * Partner: test/frames.c, the other end.
+ */
+#include "requests.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "shared/channel.h"
+#include "submission.h"
+#include "wrappers.h"
+
+static int test_fd;
+static pid_t self;
+static struct slot *slot;
+static const char *submission_path;
+
+static void send_or_exit(int kind, const struct frame *question, uint64_t value, int error,
+                         const char *text)
+{
+    struct frame answer = {
+        .kind = kind, .error = error, .nonce = question->nonce, .words = {value}};
+
+    if (text)
+        snprintf(answer.text, sizeof answer.text, "%s", text);
+    if (channel_send(test_fd, &answer, -1) < 0)
+        _exit(0); /* the test has ended, and nothing else waits for the answer */
+}
+
+/* ---- calls -------------------------------------------------------------- */
+
+static uint64_t invoke(function_of_words *function, const uint64_t w[], int *error)
+{
+    uint64_t value;
+
+    errno = 0;
+    faults_arm(slot);
+    value = function(w[0], w[1], w[2], w[3], w[4], w[5]);
+    faults_disarm();
+    *error = errno;
+    return value;
+}
+
+static function_of_words *find(const char *name, const struct frame *question)
+{
+    char why[FRAME_TEXT_BYTES];
+    function_of_words *function = submission_function(submission_path, name, why, sizeof why);
+
+    if (!function)
+        send_or_exit(FRAME_REFUSED, question, 0, 0, why);
+    return function;
+}
+
+/* fork() inside the function returns twice; the child must not go on to read
+ * the socket.  It reports that it returned, and exits. */
+static void exit_if_child(const struct frame *question)
+{
+    if (getpid() == self)
+        return;
+    send_or_exit(FRAME_CHILD_RETURNED, question, 0, 0, NULL);
+    _exit(0);
+}
+
+static void call(const struct frame *question)
+{
+    function_of_words *function = find(question->text, question);
+    uint64_t value;
+    int error;
+
+    if (!function)
+        return;
+    value = invoke(function, question->words, &error);
+    exit_if_child(question);
+    send_or_exit(FRAME_RETURNED, question, value, error, NULL);
+}
+
+static uint64_t argument(uint64_t word, const struct script_call calls[], uint64_t done)
+{
+    uint64_t index = word & ~SCRIPT_VALUE_MASK;
+
+    if ((word & SCRIPT_VALUE_MASK) != SCRIPT_VALUE_TAG || index >= done)
+        return word;
+    return calls[index].value;
+}
+
+static void run_script(const struct frame *question)
+{
+    struct script_call *calls = (struct script_call *)question->words[0];
+    uint64_t count = question->words[1];
+
+    for (uint64_t i = 0; i < count; i++) {
+        function_of_words *function = find(calls[i].function, question);
+        uint64_t words[FRAME_WORDS];
+
+        if (!function)
+            return;
+        for (int k = 0; k < FRAME_WORDS; k++)
+            words[k] = argument(calls[i].words[k], calls, i);
+        calls[i].value = invoke(function, words, &calls[i].error);
+        exit_if_child(question);
+        calls[i].done = 1;
+    }
+    send_or_exit(FRAME_RETURNED, question, count, 0, NULL);
+}
+
+/* ---- descriptors and programs --------------------------------------------- */
+
+static void accept_fd(const struct frame *question, int fd)
+{
+    int number = question->words[0];
+
+    if (fd == number)
+        fcntl(fd, F_SETFD, 0);
+    else if (dup2(fd, number) < 0 || close(fd) < 0)
+        _exit(1);
+    send_or_exit(FRAME_RETURNED, question, 0, 0, NULL);
+}
+
+static void exec_program(const struct frame *question)
+{
+    char *const *argv = (char *const *)question->words[0];
+    char why[FRAME_TEXT_BYTES];
+
+    memory_ignore_traps();
+    execv(argv[0], argv);
+    snprintf(why, sizeof why, "cannot execute %.60s: %s", argv[0], strerror(errno));
+    send_or_exit(FRAME_REFUSED, question, 0, errno, why);
+}
+
+/* ---- the request loop ----------------------------------------------------- */
+
+__attribute__((noreturn)) static void serve_requests(void)
+{
+    for (;;) {
+        struct frame question;
+        int fd;
+
+        if (channel_receive(test_fd, &question, &fd) <= 0)
+            _exit(0);
+        apply_marks();
+        switch (question.kind) {
+        case FRAME_CALL:
+            call(&question);
+            break;
+        case FRAME_SCRIPT:
+            run_script(&question);
+            break;
+        case FRAME_GIVE_FD:
+            accept_fd(&question, fd);
+            break;
+        case FRAME_CLOSE_FD:
+            close(question.words[0]);
+            send_or_exit(FRAME_RETURNED, &question, 0, 0, NULL);
+            break;
+        case FRAME_EXEC:
+            exec_program(&question);
+            break;
+        default:
+            _exit(0);
+        }
+    }
+}
+
+static void run_on_cpu(int cpu)
+{
+    cpu_set_t cpus;
+
+    CPU_ZERO(&cpus);
+    CPU_SET(cpu, &cpus);
+    sched_setaffinity(0, sizeof cpus, &cpus);
+}
+
+void run_puppet(int fd, const struct frame *start, int arena_fd, const char *path)
+{
+    self = getpid();
+    test_fd = fd;
+    submission_path = path;
+    slot = &CONTROL->slots[start->words[0]];
+    prctl(PR_SET_DUMPABLE, 1); /* student code may look at itself, as anywhere */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, "puppet");
+    if ((int64_t)start->words[1] >= 0)
+        run_on_cpu(start->words[1]);
+    if (!memory_open(arena_fd, slot))
+        _exit(1);
+    send_or_exit(FRAME_HELLO, start, 0, 0, NULL);
+    serve_requests();
+}

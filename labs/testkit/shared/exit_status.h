@@ -1,0 +1,15 @@
+/* exit_status.h - how a test binary ends.  Its exit status is the verdict;
+ * labkit reads nothing else for it (grader/labkit has the same numbers).
+ */
+#ifndef EXIT_STATUS_H
+#define EXIT_STATUS_H
+
+enum exit_status {
+    STATUS_PASSED = 0,       /* every test that was to run passed */
+    STATUS_FAILED = 1,       /* a test failed: the submission is wrong */
+    STATUS_USAGE = 2,        /* the command line is wrong; no test ran */
+    STATUS_GRADER_ERROR = 3, /* the grader is broken: never a score */
+    STATUS_HUNG = 4,         /* a test failed because the submission hangs */
+};
+
+#endif

@@ -1,0 +1,119 @@
+/* blocked.c - whether a call is blocked, seen from outside the puppet.
+ *
+ * Theory of operation.  A call is blocked when every thread of the puppet
+ * sleeps, and its CPU time and its context switches are the same over several
+ * looks.  A sleep with a time limit, where the call has none, is polling; so
+ * is waking again and again.  The measures are the puppet's own, so that it
+ * does not matter how often the test looks.
+ */
+#include <errno.h>
+#include <poll.h>
+
+#include "clock.h"
+#include "failure.h"
+#include "puppets.h"
+
+enum {
+    SPIN_CPU_MS = 500,   /* a wait that takes more CPU time than this spins */
+    POLL_SWITCHES = 200, /* and one that wakes this often polls */
+    QUIET_LOOKS = 3,
+};
+
+static bool answered(const struct puppet *p)
+{
+    struct pollfd ready = {.fd = p->socket, .events = POLLIN};
+
+    return p->busy && poll(&ready, 1, 0) == 1;
+}
+
+/* The kit itself keeps the puppet from going on: in a planned pause or at a
+ * trap page.  (A planned hold is a state of its own.) */
+static bool delayed_or_trapped(const struct puppet *p)
+{
+    return atomic_load(&p->slot->delayed) > 0 || atomic_load(&p->slot->trapped) > 0;
+}
+
+static enum puppet_state settle(struct puppet *p, bool limits_allowed)
+{
+    struct process_activity before = {0}, now;
+    struct deadline until = deadline_start();
+    int quiet = 0;
+
+    do {
+        if (answered(p))
+            return PUPPET_RETURNED;
+        if (puppet_is_dead(p) || !process_activity(p->pid, &now))
+            return PUPPET_DEAD;
+        if (p->hold_planned && atomic_load(&p->slot->held) > 0)
+            return PUPPET_HELD;
+        if (now.cpu_ns > p->at_start.cpu_ns + scaled_limit(SPIN_CPU_MS) * UINT64_C(1000000))
+            return PUPPET_SPINNING;
+        if (now.switches > p->at_start.switches + scaled_limit(POLL_SWITCHES))
+            return PUPPET_POLLING;
+        if (delayed_or_trapped(p) || !now.asleep || now.cpu_ns != before.cpu_ns ||
+            now.switches != before.switches)
+            quiet = 0;
+        else
+            quiet++;
+        before = now;
+        if (quiet < QUIET_LOOKS)
+            continue;
+        if (answered(p)) /* it answered before it waited for the next request */
+            return PUPPET_RETURNED;
+        if (now.in_nap || (now.in_timed_sleep && !limits_allowed))
+            return PUPPET_POLLING;
+        return PUPPET_BLOCKED;
+    } while (deadline_look_again(&until));
+    test_fail("%s: neither returned nor went to sleep", p->doing);
+}
+
+enum puppet_state puppet_settle(struct puppet *p)
+{
+    return settle(p, true);
+}
+
+static void check_blocked(struct puppet *p, bool limits_allowed)
+{
+    switch (settle(p, limits_allowed)) {
+    case PUPPET_BLOCKED:
+        return;
+    case PUPPET_RETURNED: {
+        uint64_t value = finish_word(p);
+
+        test_fail("%s should wait, but returned %d (errno %d)", p->doing, (int)value, errno);
+    }
+    case PUPPET_SPINNING:
+        test_fail("%s spins: it busy-waits instead of sleeping until it is woken", p->doing);
+    case PUPPET_POLLING:
+        test_fail("%s polls: it sleeps a little and looks again, instead of sleeping until it is "
+                  "woken",
+                  p->doing);
+    case PUPPET_HELD:
+        testkit_broken("%s is held by fault_hold()", p->doing);
+    case PUPPET_DEAD:
+        finish_word(p); /* fails, and says how it ended, unless that answered before it died */
+        test_fail("%s should wait, but returned, and the process ended", p->doing);
+    }
+}
+
+void assert_blocked(struct puppet *p)
+{
+    check_blocked(p, false);
+}
+
+void assert_blocked_with_timeout(struct puppet *p)
+{
+    check_blocked(p, true);
+}
+
+void assert_trapped(struct puppet *p)
+{
+    struct deadline until = deadline_start();
+
+    while (atomic_load(&p->slot->trapped) == 0) {
+        if (answered(p) || puppet_is_dead(p))
+            test_fail("%s returned %d without touching all of the buffer", p->doing, finish(p));
+        if (!deadline_look_again(&until))
+            test_fail("%s never reached the end of the buffer", p->doing);
+    }
+}

@@ -1,0 +1,85 @@
+/* calls.c - calls of the contract, as the stubs of a lab make them (stub.h):
+ * at once, begun and finished later, or recorded into a script.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "arena.h"
+#include "failure.h"
+#include "frames.h"
+#include "script.h"
+#include "session.h"
+#include "stub.h"
+#include "support.h"
+
+static void note_answer(const struct puppet *p, uint64_t value, int error)
+{
+    char word[64];
+
+    arena_describe(value, word, sizeof word);
+    if (error)
+        note_call("%s returned %s, errno %s", p->doing, word, error_name(error));
+    else
+        note_call("%s returned %s", p->doing, word);
+}
+
+uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args)
+{
+    struct frame question = {.kind = FRAME_CALL};
+    struct puppet *p;
+
+    if (nargs > FRAME_WORDS || strlen(function) >= sizeof question.text)
+        testkit_broken("%s: a call has at most %d arguments", function, FRAME_WORDS);
+    if (script_is_recording()) {
+        script_append(function, nargs, args);
+        return 0;
+    }
+    p = current_or_new();
+    session.calls_begun = true;
+    puppet_expect_idle(p, function);
+    strcpy(question.text, function);
+    memcpy(question.words, args, nargs * sizeof *args);
+    describe_call(p->doing, sizeof p->doing, function, nargs, args);
+    puppet_send(p, &question, -1);
+    if (p->beginning) {
+        p->beginning = false;
+        note_call("%s began", p->doing);
+        return 0;
+    }
+    return finish_word(p);
+}
+
+void puppet_begin(struct puppet *p)
+{
+    puppet_use(p);
+    p->beginning = true;
+}
+
+void puppet_begun(void)
+{
+    struct puppet *p = puppet_current();
+
+    if (p->beginning)
+        testkit_broken("begin() takes a call of the contract");
+    process_activity(p->pid, &p->at_start);
+}
+
+uint64_t finish_word(struct puppet *p)
+{
+    uint64_t value;
+    int error;
+
+    if (!p->busy)
+        testkit_broken("finish() without begin()");
+    value = puppet_receive(p);
+    error = errno;
+    note_answer(p, value, error);
+    errno = error;
+    return value;
+}
+
+int finish(struct puppet *p)
+{
+    return (int)finish_word(p);
+}

@@ -1,0 +1,176 @@
+/* fork_server_client.c - the test's end of the fork server
+ * (fork_server_client.h).  labkit starts the fork server in a sandbox and
+ * hands over its socket; in a student's own directory it is started here.
+ *
+ * Partner: puppet/fork_server.c.
+ */
+#include "fork_server_client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "failure.h"
+#include "nonce.h"
+#include "session.h"
+#include "shared/channel.h"
+#include "support.h"
+#include "testkit.h"
+
+enum { MAX_ARGUMENTS = 64, ANSWER_SECONDS = 30, END_MS = 1000 };
+
+/* With --wrap, a program that runs the fork server (gdb, valgrind) comes first;
+ * its arguments are separated by spaces. */
+__attribute__((noreturn)) static void exec_fork_server(int fd)
+{
+    char *argv[MAX_ARGUMENTS + 8];
+    char number[16];
+    size_t n = 0;
+
+    if (session.wrap)
+        for (char *argument = strtok(strdup(session.wrap), " "); argument && n < MAX_ARGUMENTS;
+             argument = strtok(NULL, " "))
+            argv[n++] = argument;
+    snprintf(number, sizeof number, "%d", fd);
+    argv[n++] = (char *)session.puppet_path;
+    argv[n++] = "--fork-server";
+    argv[n++] = number;
+    argv[n++] = "--submission";
+    argv[n++] = (char *)session.submission_path;
+    if (session.wrap)
+        argv[n++] = "--debug";
+    argv[n] = NULL;
+    execvp(argv[0], argv);
+    testkit_broken("cannot execute %s: %s", argv[0], strerror(errno));
+}
+
+static void start_own(void)
+{
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) < 0)
+        testkit_broken("socketpair: %s", strerror(errno));
+    session.own_fork_server = true;
+    session.fork_server_pid = fork();
+    if (session.fork_server_pid < 0)
+        testkit_broken("fork: %s", strerror(errno));
+    if (session.fork_server_pid == 0) {
+        close(ends[0]);
+        exec_fork_server(ends[1]);
+    }
+    close(ends[1]);
+    session.fork_server = ends[0];
+}
+
+void fork_server_open(void)
+{
+    struct timeval wait = {.tv_sec = scaled_limit(ANSWER_SECONDS)};
+
+    if (session.fork_server < 0)
+        start_own();
+    fcntl(session.fork_server, F_SETFD, FD_CLOEXEC);
+    setsockopt(session.fork_server, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+}
+
+void fork_server_close(void)
+{
+    if (session.fork_server < 0)
+        return;
+    close(session.fork_server);
+    session.fork_server = -1;
+    session.sandbox = 0;
+    if (session.own_fork_server && session.fork_server_pid > 0)
+        waitpid(session.fork_server_pid, NULL, 0);
+    session.fork_server_pid = 0;
+}
+
+/* "its fork server was killed by SIGKILL": what is known of its end.  Where
+ * labkit started it, labkit knows the rest. */
+static const char *how_it_ended(void)
+{
+    static char text[128];
+    struct pollfd end = {.fd = -1, .events = POLLIN};
+    int status;
+
+    if (!session.own_fork_server || session.fork_server_pid <= 0)
+        return "its fork server has ended";
+    end.fd = syscall(SYS_pidfd_open, session.fork_server_pid, 0);
+    poll(&end, 1, END_MS);
+    close(end.fd);
+    if (waitpid(session.fork_server_pid, &status, WNOHANG) != session.fork_server_pid)
+        return "its fork server has closed the connection";
+    session.fork_server_pid = 0;
+    snprintf(text, sizeof text, "its fork server %s", status_text(status));
+    return text;
+}
+
+/* Before student code has run, this cannot be its fault; after, whatever
+ * blocked the sandbox or ended it came from the submission. */
+__attribute__((noreturn)) static void fail_for_sandbox(const char *how)
+{
+    if (!session.calls_begun)
+        testkit_broken("the sandbox did not work: %s", how);
+    if (session.own_fork_server && session.fork_server_pid > 0)
+        kill(session.fork_server_pid, SIGKILL);
+    fork_server_close();
+    test_fail("the sandbox in which the submission ran did not go on working: %s", how);
+}
+
+static ssize_t exchange(const struct frame *question, int give_fd, void *message, size_t size,
+                        int *fd)
+{
+    ssize_t n;
+
+    if (session.fork_server < 0 && !session.puppet_path)
+        test_fail("an earlier test ended the sandbox in which the submission ran");
+    if (session.fork_server < 0)
+        fork_server_open();
+    if (channel_send(session.fork_server, question, give_fd) < 0)
+        fail_for_sandbox(how_it_ended());
+    n = fd ? channel_receive(session.fork_server, message, fd)
+           : recv(session.fork_server, message, size, 0);
+    if (n < 0)
+        fail_for_sandbox(errno == EAGAIN ? "its fork server does not answer" : strerror(errno));
+    if (n == 0)
+        fail_for_sandbox(how_it_ended());
+    return n;
+}
+
+bool fork_server_ask(struct frame *question, int give_fd, struct frame *answer, int *fd)
+{
+    question->nonce = nonce_new();
+    if (exchange(question, give_fd, answer, sizeof *answer, fd) != sizeof *answer ||
+        answer->nonce != question->nonce)
+        testkit_broken("the fork server and the test do not agree on the frames: "
+                       "were they built from the same kit?");
+    return answer->kind != FRAME_FAILED;
+}
+
+void fork_server_sweep(void)
+{
+    struct frame question = {.kind = FRAME_SWEEP}, answer;
+    int fd;
+
+    if (session.fork_server >= 0)
+        fork_server_ask(&question, -1, &answer, &fd);
+}
+
+char *fork_server_objects(void)
+{
+    static char text[OBJECTS_BYTES];
+    struct frame question = {.kind = FRAME_OBJECTS};
+    ssize_t n = exchange(&question, -1, text, sizeof text - 1, NULL);
+
+    text[n] = '\0';
+    return text;
+}

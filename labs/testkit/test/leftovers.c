@@ -1,0 +1,119 @@
+/* leftovers.c - what a call has left: descriptors, children, and objects that
+ * lie about in the sandbox.
+ */
+#include "leftovers.h"
+
+#include <mqueue.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "failure.h"
+#include "fork_server_client.h"
+#include "nonce.h"
+#include "puppets.h"
+#include "session.h"
+
+static void list_fds(char *text, size_t size, const struct fd_info *fds, size_t n)
+{
+    size_t used = snprintf(text, size, "%s", n ? "" : "none");
+
+    for (size_t i = 0; i < n && used < size; i++)
+        used += snprintf(text + used, size - used, "%s%d (%s%s)", i ? ", " : "", fds[i].fd,
+                         fds[i].target, fds[i].cloexec ? ", close-on-exec" : "");
+}
+
+static bool same_fds(const struct fd_info *a, size_t na, const struct fd_info *b, size_t nb)
+{
+    if (na != nb)
+        return false;
+    for (size_t i = 0; i < na; i++)
+        if (a[i].fd != b[i].fd || a[i].cloexec != b[i].cloexec ||
+            strcmp(a[i].target, b[i].target) != 0)
+            return false;
+    return true;
+}
+
+void assert_fds_are(pid_t pid, const struct fd_info *expected, size_t n)
+{
+    struct fd_info fds[500];
+    size_t found = process_fds(pid, fds, 500);
+    char have[1000], want[1000];
+
+    if (same_fds(fds, found, expected, n))
+        return;
+    list_fds(have, sizeof have, fds, found);
+    list_fds(want, sizeof want, expected, n);
+    test_fail("open descriptors are %s; they should be %s", have, want);
+}
+
+void assert_no_children(struct puppet *p)
+{
+    struct process_info children[64];
+    size_t n = process_children(p->pid, children, 64);
+
+    if (n)
+        test_fail("after %s: %zu %s left, the first is %s, pid %d%s", p->doing, n,
+                  n == 1 ? "child is" : "children are", children[0].name, children[0].pid,
+                  children[0].state == 'Z' ? " (a zombie: no process waited for it)" : "");
+}
+
+char *object_name(const char *stem)
+{
+    char name[96];
+
+    snprintf(name, sizeof name, "/%.40s-%d.%u-%08x", stem, getpid(), session.ntests,
+             (unsigned)nonce_new());
+    return memcpy(arena_alloc(stem, strlen(name) + 1), name, strlen(name) + 1);
+}
+
+/* Without namespaces of its own (--shared), only objects with a name from
+ * object_name() in this test are ours, and processes, which become children of
+ * our fork server. */
+static bool is_ours(const char *line)
+{
+    char mark[32];
+
+    snprintf(mark, sizeof mark, "-%d.%u-", getpid(), session.ntests);
+    return !session.shared || strstr(line, mark) || strncmp(line, "process ", 8) == 0;
+}
+
+const char *leftovers(void)
+{
+    static char ours[OBJECTS_BYTES];
+    char *lines = fork_server_objects();
+    char *rest;
+
+    ours[0] = '\0';
+    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        if (is_ours(line))
+            snprintf(ours + strlen(ours), sizeof ours - strlen(ours), "%s\n", line);
+    return ours;
+}
+
+void assert_nothing_left(void)
+{
+    struct deadline until = deadline_start();
+    const char *left;
+
+    while (*(left = leftovers()))
+        if (!deadline_look_again(&until))
+            test_fail("left behind: %s", left);
+}
+
+void leftovers_remove(void)
+{
+    char *rest;
+
+    for (char *line = strtok_r((char *)leftovers(), "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest)) {
+        const char *name = strchr(line, '/');
+
+        if (name && strncmp(line, "process ", 8) != 0) {
+            mq_unlink(name);
+            shm_unlink(name); /* unlinks semaphores as well: they are files there */
+        }
+    }
+}

@@ -1,0 +1,8 @@
+/* leftovers.h - what a test leaves behind, for main.c (leftovers.c). */
+#ifndef LEFTOVERS_H
+#define LEFTOVERS_H
+
+/* Removes the objects of this test that object_name() named. */
+void leftovers_remove(void);
+
+#endif

@@ -1,0 +1,200 @@
+/* puppets.c - the life of puppets as a test sees it: start, end, kill, reap.
+ *
+ * The fork server starts them (puppet/fork_server.c) and waits for them; from
+ * then on a pidfd says whether they live: a daemon may keep a dead puppet's
+ * socket open.
+ */
+#include "puppets.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "clock.h"
+#include "failure.h"
+#include "fork_server_client.h"
+#include "session.h"
+#include "shared/channel.h"
+
+enum { END_SECONDS = 10, HELLO_SECONDS = 30 };
+
+static struct puppet puppets[MAX_PUPPETS];
+static size_t npuppets;
+static struct puppet *current;
+
+size_t puppets_count(void)
+{
+    return npuppets;
+}
+
+struct puppet *puppets_get(size_t index)
+{
+    return &puppets[index];
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+bool puppet_ends_within(const struct puppet *p, int timeout_ms)
+{
+    struct pollfd end = {.fd = p->pidfd, .events = POLLIN};
+
+    return poll(&end, 1, timeout_ms) == 1;
+}
+
+bool puppet_is_dead(const struct puppet *p)
+{
+    return p->pidfd < 0 || puppet_ends_within(p, 0);
+}
+
+void reap(struct puppet *p)
+{
+    struct frame question = {.kind = FRAME_WAIT, .words = {p->sandbox_pid}}, answer;
+    int fd;
+
+    if (p->pidfd < 0)
+        return;
+    close(p->pidfd);
+    close(p->socket);
+    p->pidfd = p->socket = -1;
+    p->status = fork_server_ask(&question, -1, &answer, &fd) ? (int)answer.words[0] : -1;
+    if (p->status != -1 && WIFSIGNALED(p->status) && WTERMSIG(p->status) == SIGXCPU)
+        failure_is_hang();
+}
+
+void kill_and_reap(struct puppet *p)
+{
+    if (p->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+    reap(p);
+}
+
+void puppet_kill(struct puppet *p)
+{
+    kill_and_reap(p);
+}
+
+void puppet_end(struct puppet *p)
+{
+    struct frame question = {.kind = FRAME_END};
+
+    if (p->pidfd < 0)
+        return;
+    if (p->busy || channel_send(p->socket, &question, -1) < 0 ||
+        !puppet_ends_within(p, scaled_limit(END_SECONDS) * 1000))
+        kill_and_reap(p);
+    else
+        reap(p);
+}
+
+void puppets_end(void)
+{
+    for (size_t i = 0; i < npuppets; i++)
+        puppet_end(&puppets[i]);
+}
+
+void puppets_kill(void)
+{
+    for (size_t i = 0; i < npuppets; i++) {
+        struct puppet *p = &puppets[i];
+
+        if (p->pidfd < 0)
+            continue;
+        syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+        close(p->pidfd);
+        close(p->socket);
+    }
+    npuppets = 0;
+    current = NULL;
+}
+
+/* ---- the start ------------------------------------------------------------- */
+
+/* Once student code has run in the sandbox, its children may have kept others
+ * from starting there. */
+__attribute__((noreturn)) static void fail_to_start(const char *why)
+{
+    if (!session.calls_begun)
+        testkit_broken("cannot start a puppet: %s", why);
+    test_fail("the submission left the sandbox unable to start a process: %s", why);
+}
+
+/* FRAME_HELLO comes before the submission is loaded, so its sender is trusted. */
+static void handshake(struct puppet *p)
+{
+    struct timeval start_limit = {.tv_sec = HELLO_SECONDS}, look = {.tv_usec = LOOK_MS * 1000};
+    struct frame hello;
+    int fd;
+
+    setsockopt(p->socket, SOL_SOCKET, SO_RCVTIMEO, &start_limit, sizeof start_limit);
+    if (channel_receive_from(p->socket, &hello, &fd, &p->pid) != sizeof hello ||
+        hello.kind != FRAME_HELLO || p->pid <= 0)
+        fail_to_start("it did not send its first frame");
+    setsockopt(p->socket, SOL_SOCKET, SO_RCVTIMEO, &look, sizeof look);
+    if (!session.sandbox)
+        session.sandbox = process_parent(p->pid);
+    p->pidfd = syscall(SYS_pidfd_open, p->pid, 0);
+    if (p->pidfd < 0)
+        fail_to_start(strerror(errno));
+}
+
+struct puppet *puppet_start(void)
+{
+    struct puppet *p = &puppets[npuppets];
+    struct frame question = {.kind = FRAME_START, .words = {npuppets, (int64_t)session.cpu}};
+    struct frame answer;
+
+    if (npuppets == MAX_PUPPETS)
+        test_ran_out("there were more than %d puppets", MAX_PUPPETS);
+    *p = (struct puppet){.pidfd = -1, .socket = -1};
+    if (!fork_server_ask(&question, arena_fd(), &answer, &p->socket))
+        fail_to_start(strerror(answer.error));
+    p->sandbox_pid = answer.words[0];
+    p->slot = &CONTROL->slots[npuppets];
+    npuppets++;
+    handshake(p);
+    snprintf(p->doing, sizeof p->doing, "the puppet");
+    current = p;
+    return p;
+}
+
+/* ---- which, and where ------------------------------------------------------ */
+
+void puppet_use(struct puppet *p)
+{
+    current = p;
+}
+
+struct puppet *puppet_current(void)
+{
+    return current;
+}
+
+struct puppet *current_or_new(void)
+{
+    return current ? current : puppet_start();
+}
+
+pid_t puppet_pid(const struct puppet *p)
+{
+    return p->pid;
+}
+
+void puppet_expect_idle(const struct puppet *p, const char *caller)
+{
+    if (p->busy)
+        testkit_broken("%s: the puppet is still in %s", caller, p->doing);
+}
+
+void puppets_use_all_cpus(void)
+{
+    session.cpu = -1;
+    sched_setaffinity(0, sizeof session.cpus, &session.cpus);
+}

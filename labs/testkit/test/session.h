@@ -1,0 +1,42 @@
+/* session.h - one run of a test binary: what its command line said, its fork
+ * server, and which test it is at.  Lowest of the modules in test/; each of
+ * the others keeps the state of the test that runs to itself.
+ */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct registered { /* a test of this binary */
+    const char *name, *rule, *file;
+    int line;
+    void (*function)(void);
+};
+
+struct session {
+    /* from the command line */
+    const char *puppet_path, *submission_path, *programs, *wrap;
+    uint64_t seed;
+    unsigned timeout_factor; /* for all limits: Valgrind is slow; 0: no limits */
+    bool shared;             /* no private namespaces: others' objects lie about */
+    size_t ntests_chosen;
+
+    int fork_server;       /* its socket, -1 when there is none */
+    bool own_fork_server;  /* this process started it */
+    pid_t fork_server_pid; /* if own */
+    pid_t sandbox;         /* the fork server as the puppets' parent; 0 before the first */
+    bool calls_begun;      /* student code has run in this sandbox */
+
+    unsigned ntests;               /* begun so far */
+    const struct registered *test; /* the one that runs */
+    bool seed_used;                /* by this test */
+    cpu_set_t cpus;                /* where this process may run */
+    int cpu;                       /* where test and puppets run; -1: anywhere */
+};
+extern struct session session;
+
+#endif
