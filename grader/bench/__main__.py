@@ -17,8 +17,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from labkit.errors import LabkitError
+from labkit.grading.grade import compiled
 from labkit.grading.run import VALGRIND_FACTOR, run_test
-from labkit.lab.kit import Kit, build_kit
+from labkit.lab.kit import HIDDEN_TESTS, Kit, build_kit
 from labkit.lab.manifest import Lab, load_lab
 from labkit.lab.skeleton import write_reference
 from labkit.lab.sources import make
@@ -28,7 +29,7 @@ LABKIT: Final = Path(sys.executable).parent / "labkit"
 ROUND_TRIPS: Final = Path(__file__).parent / "round_trips.c"
 ROUNDS: Final = int(os.environ.get("ROUNDS", "7"))
 CALL_AIM_US: Final = 15.0
-BOX_AIM_MS: Final = 10.0
+SANDBOX_AIM_MS: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _print_grading(ms: Mapping[str, float]) -> None:
     both = ms["b"] + ms["e"]
     print(f"medians of {ROUNDS} interleaved rounds")
     _row("a  gcc of the student's file", f"{ms['a']:.0f} ms")
-    _row("b  naive: compile, link, run, no box", f"{ms['b']:.0f} ms")
+    _row("b  naive: compile, link, run, no sandbox", f"{ms['b']:.0f} ms")
     _row(
         "c  labkit grade, without Valgrind",
         f"{ms['c']:.0f} ms",
@@ -92,19 +93,19 @@ def _print_grading(ms: Mapping[str, float]) -> None:
 
 def _print_calls(places: Places) -> None:
     target = f"BUILD={places.build}/calls"
-    make(places.lab, target, f"HIDDEN={ROUND_TRIPS}", "graded", "kit")
+    make(places.lab.labdir, target, f"HIDDEN={ROUND_TRIPS}", "graded", "kit")
     us = statistics.median(_round_trip(places) for _ in range(ROUNDS))
     _row("a remote call", f"{us:.1f} us", aim=f"{CALL_AIM_US:g} us")
     ms = []
-    with bench(places.lab, places.submission) as (ready, _):
+    with compiled(places.lab, places.submission) as (submission, _):
         for _ in range(3 * ROUNDS):
             started = time.perf_counter()
-            run_test(ready, places.lab.tests[0].name)
+            run_test(submission, places.lab.tests[0].name)
             ms.append((time.perf_counter() - started) * 1000)
     _row(
-        "a test: box started, run, swept",
+        "a test: sandbox started, run, swept",
         f"{statistics.median(ms):.1f} ms",
-        aim=f"{BOX_AIM_MS:g} ms",
+        aim=f"{SANDBOX_AIM_MS:g} ms",
     )
 
 
@@ -133,11 +134,18 @@ def _compile_alone(places: Places) -> None:
 
 def _naive(places: Places) -> None:
     """What a grader without a kit does for each submission: all of it, in one process."""
-    for name in ("test_public.o", "test_hidden.o", "stubs.o", "test_graded"):
+    hidden = sorted(places.lab.soldir.glob(HIDDEN_TESTS))
+    objects = [f"{path.stem}.o" for path in hidden]
+    for name in ("test_public.o", "stubs.o", "test_graded", *objects):
         (places.build / name).unlink(missing_ok=True)
     _submission(places, places.build / "submission.so")
-    hidden = places.lab.soldir / "test_hidden.c"
-    make(places.lab, f"BUILD={places.build}", f"HIDDEN={hidden}", "graded", "kit")
+    make(
+        places.lab.labdir,
+        f"BUILD={places.build}",
+        f"HIDDEN={' '.join(map(str, hidden))}",
+        "graded",
+        "kit",
+    )
     _run(*_graded(places))
 
 
@@ -159,16 +167,22 @@ def _bare_valgrind(places: Places) -> None:
 
 def _submission(places: Places, to: Path) -> None:
     """Compiles submission.so, and the student's programs beside it."""
-    _gcc(places, to, places.kit.submission_flags, places.lab.deliverables)
+    _gcc(places, to, places.kit.submission_flags, places.lab.sources.submission, places.kit.given)
     for program in places.lab.programs:
-        if not program.kit:
+        if not program.given:
             name = to.parent / "programs" / program.name
             _gcc(places, name, places.kit.program_flags, program.sources)
 
 
-def _gcc(places: Places, to: Path, flags: tuple[str, ...], names: tuple[str, ...]) -> None:
+def _gcc(
+    places: Places,
+    to: Path,
+    flags: tuple[str, ...],
+    names: tuple[str, ...],
+    given: tuple[Path, ...] = (),
+) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
-    sources = [places.submission / name for name in names]
+    sources = [*(places.submission / name for name in names), *given]
     _run("gcc", *flags, "-iquote", places.lab.labdir, "-o", to, *sources)
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from labkit.lab.manifest import Lab, parse_lab
+from labkit.lab.rubric import GradedTest
+from labkit.lab.sources import Sources
 
 GOOD = """
 title = "Twice"
-deliverables = ["twice.c"]
 [limits]
 cpu_s = 3
 [groups.all]
@@ -23,12 +24,10 @@ tests = ["keeps_the_sign"]
 name = "doubles"
 group = "all"
 points = 30
-rule = "It doubles."
 [[test]]
 name = "keeps_the_sign"
 group = "all"
 points = 40
-rule = "It keeps the sign."
 """
 
 Change = Callable[[dict[str, Any]], object]
@@ -41,10 +40,13 @@ def parsed(change: Change | None = None) -> Lab:
         change(table)
     return parse_lab(
         table,
-        path=Path("solutions/08-twice/lab.toml"),
-        name="08-twice",
         labdir=Path("/r/labs/08-twice"),
         soldir=Path("/r/solutions/08-twice"),
-        public=("doubles",),
-        hidden=("keeps_the_sign",),
+        sources=Sources(submission=("twice.c",)),
     )
+
+
+GRADED_TESTS = (
+    GradedTest("doubles", "all", 30, "It doubles.", detail="open", public=True),
+    GradedTest("keeps_the_sign", "all", 40, "It keeps the sign.", detail="named", public=False),
+)

@@ -1,6 +1,6 @@
 """Every hostile submission of grader/attacks gets its verdict, and does no harm.
 
-Each is graded in a box like any other; afterwards the reference must score in
+Each is graded in a sandbox like any other; afterwards the reference must score in
 full on the same machine.  attack.toml says what it tries, the verdict it must
 get and what else must hold:
 
@@ -21,7 +21,7 @@ import pytest
 from labkit.grading.grade import grade_submission
 from labkit.intake.quoting import printable
 from labkit.lab.manifest import Lab, load_lab
-from labkit.lab.skeleton import write_reference
+from labkit.lab.skeleton import preprocessed, write_reference
 from labkit.report import junit, markdown, terminal
 from labkit.result import Result
 from labkit.sandbox.detect import problem_of
@@ -40,20 +40,20 @@ WAIT_SECONDS: Final = 20
 
 @dataclass(frozen=True)
 class Attack:
-    """A hostile submission; `holds` names functions of HOLDS, `box` a kind of it."""
+    """A hostile submission; `holds` names functions of HOLDS, `sandbox` a kind of it."""
 
     tries: str
     verdict: Mapping[str, Any]
     holds: tuple[str, ...]
     valgrind: bool
-    box: Kind | Literal["auto"]
+    sandbox: Kind | Literal["auto"]
     folder: Path
 
 
 def load_attack(name: str) -> Attack:
     """Reads attack.toml; an unknown key is a mistake."""
     table = tomllib.loads((ATTACKS / name / "attack.toml").read_text(encoding="utf-8"))
-    assert set(table) <= {"tries", "verdict", "holds", "valgrind", "box"}
+    assert set(table) <= {"tries", "verdict", "holds", "valgrind", "sandbox"}
     assert table["verdict"]
     assert set(table["verdict"]) <= {"passes", "fails", "score", "compiles"}
     return Attack(
@@ -61,7 +61,7 @@ def load_attack(name: str) -> Attack:
         verdict=table["verdict"],
         holds=tuple(table.get("holds", ())),
         valgrind=table.get("valgrind", False),
-        box=table.get("box", "auto"),
+        sandbox=table.get("sandbox", "auto"),
         folder=ATTACKS / name,
     )
 
@@ -79,7 +79,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Lab:
         shutil.copy2(ATTACKS / "target" / name, labdir)
     for name in KEPT_BACK:
         shutil.copy2(ATTACKS / "target" / name, soldir)
-    (labdir / "target.c").write_text(plain(soldir / "target.c", solution=False))
+    (labdir / "target.c").write_text(preprocessed(soldir / "target.c", solution=False))
     return load_lab(root, TARGET)
 
 
@@ -97,9 +97,11 @@ def test_the_attack_gets_its_verdict_and_does_no_harm(
 ) -> None:
     """The verdict of attack.toml, nothing left on the machine, and the reference as before."""
     attack = load_attack(name)
-    if attack.box != "auto" and (problem := problem_of(attack.box)):
+    if attack.sandbox != "auto" and (problem := problem_of(attack.sandbox)):
         pytest.skip(problem)
-    result = grade_submission(target, attack.folder, box=attack.box, valgrind=attack.valgrind)
+    result = grade_submission(
+        target, attack.folder, sandbox=attack.sandbox, valgrind=attack.valgrind
+    )
     check_verdict(attack, result)
     for hold in attack.holds:
         HOLDS[hold](result)
@@ -123,7 +125,7 @@ def test_a_verdict_that_is_missed_is_noticed(target: Lab, reference: Path) -> No
         {"score": 5},
         {"compiles": False},
     ):
-        attack = Attack("nothing", verdict, (), valgrind=False, box="auto", folder=reference)
+        attack = Attack("nothing", verdict, (), valgrind=False, sandbox="auto", folder=reference)
         with pytest.raises(AssertionError):
             check_verdict(attack, result)
 

@@ -1,12 +1,11 @@
-"""Boxes, of every kind that this machine can make: limits, deadline, clean ends."""
+"""Sandboxes, of every kind that this machine can make: limits, deadline, clean ends."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
-from example import parsed
 
 from labkit.errors import GraderError
 from labkit.grading.working_directory import working_directory
@@ -34,16 +33,18 @@ def protecting(request: pytest.FixtureRequest) -> SandboxKind:
 
 
 def at_hand(name: Kind) -> SandboxKind:
-    """A kind of box; skips the test where there is none."""
+    """A kind of sandbox; skips the test where there is none."""
     problem = problem_of(name)
     if problem:
         pytest.skip(f"{name}: {problem}")
     return SANDBOXES[name]
 
 
-def shell(kind: SandboxKind, script: str, *, seconds: float = 20, limits: Limits = LIMITS) -> Outcome:
-    """Runs a script in a box."""
-    return run_job(kind, Job(argv=("sh", "-c", script), views=(), limits=limits), seconds=seconds)
+def shell(
+    kind: SandboxKind, script: str, *, seconds: float = 20, limits: Limits = LIMITS
+) -> Outcome:
+    """Runs a script in a sandbox."""
+    return run_job(kind, Job(argv=("sh", "-c", script), mounts=(), limits=limits), seconds=seconds)
 
 
 def test_a_job_runs_and_its_status_and_output_come_back(kind: SandboxKind) -> None:
@@ -53,9 +54,9 @@ def test_a_job_runs_and_its_status_and_output_come_back(kind: SandboxKind) -> No
     assert (outcome.ended, outcome.status, outcome.output) == (Ended.DONE, 7, "x\nno\n")
 
 
-def test_a_view_is_read_only(kind: SandboxKind) -> None:
-    """What is shown can be read; in a box that protects it cannot be written."""
-    shown = Path("/tmp", f"labkit-view-{os.getpid()}")
+def test_a_mount_is_read_only(kind: SandboxKind) -> None:
+    """What is mounted can be read; in a sandbox that protects it cannot be written."""
+    shown = Path("/tmp", f"labkit-mount-{os.getpid()}")
     shown.mkdir()
     try:
         (shown / "file").write_text("hello\n", encoding="utf-8")
@@ -70,7 +71,7 @@ def test_a_view_is_read_only(kind: SandboxKind) -> None:
         shown.rmdir()
 
 
-def test_a_deadline_ends_the_whole_box(kind: SandboxKind) -> None:
+def test_a_deadline_ends_the_whole_sandbox(kind: SandboxKind) -> None:
     """With all that runs in it where it protects."""
     marker = f"31{os.getpid()}"
     outcome = shell(kind, f"trap '' TERM; sleep {marker} & sleep {marker}", seconds=0.3)
@@ -89,7 +90,7 @@ def test_output_is_capped_and_drained(kind: SandboxKind) -> None:
 
 def test_cpu_time_is_limited(kind: SandboxKind) -> None:
     """A loop ends by SIGXCPU or SIGKILL."""
-    outcome = shell(kind, "while :; do :; done", limits=replace(LIMITS, cpu_s=1))
+    outcome = shell(kind, "while :; do :; done", limits=msgspec.structs.replace(LIMITS, cpu_s=1))
     assert outcome.ended is Ended.DONE
     assert outcome.status in (-24, -9, 128 + 24, 128 + 9)
 
@@ -105,7 +106,7 @@ def test_processes_are_limited(protecting: SandboxKind) -> None:
 
 
 def test_nothing_is_left_behind(protecting: SandboxKind) -> None:
-    """Daemons and files go with the box, closed folders too."""
+    """Daemons and files go with the sandbox, closed folders too."""
     marker = f"labkit-left-{os.getpid()}"
     folders = [Path(folder, marker) for folder in ("/tmp", "/var/tmp", "/dev/shm")]
     script = (
@@ -126,7 +127,7 @@ def test_root_is_given_up(protecting: SandboxKind) -> None:
     assert privileges.split()[1] == "1"
 
 
-def test_who_kills_whatever_comes_is_killed() -> None:
+def test_processes_that_kill_all_others_are_killed() -> None:
     """Of several that kill all others of their uid, for ever, none is left, nor of their files."""
     marker = Path("/tmp", f"labkit-killer-{os.getpid()}")
     script = f": > {marker}; setsid sh -c 'while :; do kill -9 -1; done' & exec sleep 5"
@@ -135,24 +136,26 @@ def test_who_kills_whatever_comes_is_killed() -> None:
         assert not marker.exists()
 
 
-def test_a_room_is_open_to_the_boxes_of_its_submission_alone(tmp_path: Path) -> None:
+def test_a_working_directory_is_open_to_its_own_sandboxes_alone(
+    tmp_path: Path,
+) -> None:
     """Two submissions are graded at once, and one knows the name of the other's folder."""
     kind = at_hand("uid")
     for name in ("puppet", "test_graded"):
         (tmp_path / name).touch()
-    kit = Kit(tmp_path, "0", headers=(), submission_flags=(), program_flags=())
-    with working_directory(parsed(), kit) as own, working_directory(parsed(), kit) as other:
-        for room in (own, other):
-            (room.made / "submission.so").write_text("all of it\n", encoding="utf-8")
-        words = ("cat", own.made / "submission.so", other.made / "submission.so")
-        outcome = run_job(kind, Job(words, own.run_views, LIMITS, group=own.group), seconds=20)
+    kit = Kit(tmp_path, "0", "gcc", (), (), submission_flags=(), program_flags=(), tests=())
+    with working_directory(kit) as own, working_directory(kit) as other:
+        for directory in (own, other):
+            (directory.made / "submission.so").write_text("all of it\n", encoding="utf-8")
+        argv = ("cat", own.made / "submission.so", other.made / "submission.so")
+        outcome = run_job(kind, Job(argv, own.run_mounts, LIMITS, group=own.group), seconds=20)
     assert outcome.output.startswith("all of it\n")
     assert outcome.output.count("all of it") == 1
     assert "Permission denied" in outcome.output
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a pool of uids")
-def test_no_two_boxes_share_a_uid() -> None:
+def test_no_two_sandboxes_share_a_uid() -> None:
     """Not even two of one grader."""
     leases = [lease() for _ in range(5)]
     assert len({each.uid for each in leases}) == 5
@@ -161,15 +164,15 @@ def test_no_two_boxes_share_a_uid() -> None:
         each.release()
 
 
-def test_a_path_that_no_view_shows_is_the_graders_mistake() -> None:
+def test_a_path_below_no_mount_is_a_grader_error() -> None:
     """It is noticed before anything runs."""
-    job = Job(argv=(Path("/etc/shadow"),), views=(), limits=LIMITS)
-    with pytest.raises(GraderError, match="no view"):
+    job = Job(argv=(Path("/etc/shadow"),), mounts=(), limits=LIMITS)
+    with pytest.raises(GraderError, match="no mount"):
         run_job(at_hand("bwrap"), job, seconds=1)
 
 
-def test_a_namespace_box_lets_nobody_make_another() -> None:
-    """The filter refuses what would reach around the box; ordinary work goes on."""
+def test_a_bwrap_sandbox_allows_no_user_namespace_inside() -> None:
+    """The filter refuses what would reach around the sandbox; ordinary work goes on."""
     outcome = shell(at_hand("bwrap"), "unshare --user true; echo still here | cat")
     assert "not permitted" in outcome.output
     assert outcome.output.endswith("still here\n")

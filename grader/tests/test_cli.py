@@ -6,18 +6,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from processes import WAIT_SECONDS, descendants, processes_with, wait_until
+
+from labkit.tools import TOOLS
 
 LABKIT: Final = Path(sys.executable).parent / "labkit"
 LAB: Final = "08-twice"
 RIGHT: Final = '#include "twice.h"\nint twice_twice(int number) { return 2 * number; }\n'
 HANGS: Final = '#include "twice.h"\nint twice_twice(int number) { for (;;) number++; }\n'
-TOOLS: Final = {"sh", "make", "bwrap", "setpriv", "prlimit", "choom", "chgrp", "gcc", "valgrind"}
-ENDS_SECONDS: Final = 60
 
 
 def labkit(
@@ -45,7 +45,7 @@ def tools_without(missing: str, tmp_path: Path) -> Path:
     """A folder with all programs that a grading runs but one, for PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in TOOLS - {missing}:
+    for name in {"sh", *(tool.name for tool in TOOLS)} - {missing}:
         found = shutil.which(name)
         assert found is not None
         (folder / name).symlink_to(found)
@@ -171,24 +171,24 @@ def test_a_missing_tool_is_a_grader_error(new_lab_root: Path, tmp_path: Path, to
         assert [t["status"] for t in result["tests"]].count("pass") > 0
 
 
-def test_without_bubblewrap_the_wanted_box_is_refused(new_lab_root: Path, tmp_path: Path) -> None:
-    """Fails closed: a weaker box is never taken in its place."""
+def test_without_bubblewrap_its_sandbox_is_refused(new_lab_root: Path, tmp_path: Path) -> None:
+    """Fails closed: a weaker kind is never taken in its place."""
     tools = tools_without("bwrap", tmp_path)
     folder = hand_in(tmp_path / "doe", RIGHT)
-    done = labkit(new_lab_root, "grade", LAB, folder, "--box", "bwrap", PATH=str(tools))
+    done = labkit(new_lab_root, "grade", LAB, folder, "--sandbox", "bwrap", PATH=str(tools))
     assert done.returncode == 3
     assert "bwrap is not installed" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="boxes of kind uid need root")
-def test_a_uid_box_grades_where_the_solutions_cannot_be_read(
+@pytest.mark.skipif(os.geteuid() != 0, reason="sandboxes of kind uid need root")
+def test_a_uid_sandbox_grades_where_the_solutions_cannot_be_read(
     new_lab_root: Path, tmp_path: Path
 ) -> None:
-    """And is refused, with the way to mend it, where they can."""
+    """And is refused, with the way to fix it, where they can."""
     folder = hand_in(tmp_path / "doe", RIGHT)
     done = labkit(new_lab_root, "grade", LAB, folder, "--box", "uid")
     assert done.returncode == 0, done.stderr
-    assert result_of(new_lab_root, "doe")["box"] == "uid"
+    assert result_of(new_lab_root, "doe")["sandbox"] == "uid"
     assert result_of(new_lab_root, "doe")["score"] == 100
 
     opened = Path("/tmp", f"labkit-test-{os.getpid()}")
@@ -205,7 +205,7 @@ def test_a_uid_box_grades_where_the_solutions_cannot_be_read(
 def test_an_interrupted_run_keeps_and_marks_what_it_found(
     new_lab_root: Path, tmp_path: Path
 ) -> None:
-    """Exit status 130, no score, no box left behind."""
+    """Exit status 130, no score, no sandbox left behind."""
     folder = hand_in(tmp_path / "hangs", HANGS)
     process = subprocess.Popen(
         [LABKIT, "--root", new_lab_root, "grade", LAB, folder],
@@ -213,46 +213,23 @@ def test_an_interrupted_run_keeps_and_marks_what_it_found(
         text=True,
         env=os.environ | {"LABKIT_BUILD": str(new_lab_root / "build")},
     )
-    deadline = time.monotonic() + ENDS_SECONDS
-    while not _descendants(process.pid, "puppet"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: descendants(process.pid, "puppet"))
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=ENDS_SECONDS)
+    output, _ = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 130
     assert "interrupted" in output
     assert "GRADER ERROR" not in output
     assert "not run: " in output, output
     result = result_of(new_lab_root, "hangs")
     assert (result["status"], result["score"]) == ("incomplete", None)
-    assert not _processes_with(str(folder))
+    assert not processes_with(str(folder))
 
 
 def test_the_doctor_says_what_this_machine_can_do(new_lab_root: Path) -> None:
     """And its exit status says whether that is enough."""
     done = labkit(new_lab_root, "doctor")
     assert done.returncode == 0
-    assert "boxes of kind bwrap" in done.stdout
+    assert "sandboxes of kind bwrap" in done.stdout
     done = labkit(new_lab_root, "doctor", PATH="/nonexistent")
     assert done.returncode == 3
-    assert "to mend: apt-get install gcc" in done.stdout
-
-
-def _descendants(pid: int, name: str) -> list[int]:
-    """Processes below `pid` that run `name`."""
-    children = Path(f"/proc/{pid}/task").glob("*/children")
-    pids = [int(p) for file in children for p in file.read_text(encoding="ascii").split()]
-    found = [p for p in pids if name in _command(p)]
-    return found + [d for p in pids for d in _descendants(p, name)]
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def _processes_with(text: str) -> list[int]:
-    pids = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
-    return [pid for pid in pids if text in _command(pid)]
+    assert "to fix: apt-get install gcc" in done.stdout

@@ -24,7 +24,9 @@ from labkit.intake.archives import MAX_ARCHIVE_BYTES
 from labkit.intake.collect import MAX_FILE_BYTES, collect, content_hash, submission_name
 from labkit.intake.quoting import printable, quote_all
 from labkit.lab.manifest import Lab
+from labkit.lab.sources import Sources
 from labkit.limits import Limits
+from labkit.result import SubmissionInfo
 
 SOURCE = b"int answer(void) { return 42; }\n"
 SOURCES = {"main.c": b"int main(void) { return 0; }\n", "pipeline.c": SOURCE}
@@ -37,10 +39,9 @@ def make_lab(*files: str) -> Lab:
         title="Buddy",
         labdir=Path("/nonexistent/labs/01-buddy"),
         soldir=Path("/nonexistent/solutions/01-buddy"),
-        deliverables=files,
-        programs=(),
+        sources=Sources(submission=files),
         limits=Limits(),
-        groups=(),
+        groups={},
         tests=(),
     )
 
@@ -86,7 +87,7 @@ def member(name: str, kind: bytes, *, linkname: str = "") -> tarfile.TarInfo:
     return info
 
 
-def take(tmp_path: Path, content: bytes, *, name: str, lab: Lab = ONE) -> Submission:
+def take(tmp_path: Path, content: bytes, *, name: str, lab: Lab = ONE) -> SubmissionInfo:
     """Collects a submission that is one file."""
     source = tmp_path / name
     source.write_bytes(content)

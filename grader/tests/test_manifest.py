@@ -7,32 +7,60 @@ from example import Change, parsed
 
 from labkit.errors import ManifestError, UsageError
 from labkit.lab.manifest import lab_names, load_lab
+from labkit.lab.sources import Program, Sources, read_sources
 from labkit.limits import Limits
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_manifest_is_read() -> None:
-    """Tests know whether they are public, and that decides what they show."""
+    """Points, groups and limits; what a test shows is decided later."""
     lab = parsed()
-    assert [(t.name, t.public, t.detail) for t in lab.tests] == [
-        ("doubles", True, "open"),
-        ("keeps_the_sign", False, "named"),
+    assert [(t.name, t.points, t.detail) for t in lab.tests] == [
+        ("doubles", 30, None),
+        ("keeps_the_sign", 40, None),
     ]
+    assert lab.graded == ("doubles", "keeps_the_sign", "warnings", "memcheck")
     assert lab.points == 100
     assert lab.limits == Limits(cpu_s=3)
     assert lab.root == Path("/r")
 
 
-def test_files_are_deliverables_and_the_sources_of_programs_once() -> None:
-    """A source of two things is handed in once; kit programs are not handed in."""
-    lab = parsed(
-        lambda t: t.update(
-            programs={
-                "main": {"sources": ["main.c", "twice.c"]},
-                "probe": {"sources": ["probe.c"], "kit": True},
-            }
-        )
+def test_the_makefile_names_the_files(tmp_path: Path) -> None:
+    """A source of two things is handed in once; given sources and programs are not handed in."""
+    (tmp_path / "Makefile").write_text(
+        "SUBMISSION := twice.c\nGIVEN := map.c\nPROGRAMS := main probe\nGIVEN_PROGRAMS := probe\n"
+        "main_SRC := main.c twice.c\nprobe_SRC := probe.c\nLAB := 08-twice\n"
+        f"include {ROOT}/labs/lab.mk\n",
+        encoding="utf-8",
     )
-    assert lab.files == ("twice.c", "main.c")
+    sources = read_sources(tmp_path)
+    assert sources == Sources(
+        submission=("twice.c",),
+        given=("map.c",),
+        programs=(
+            Program("main", ("main.c", "twice.c")),
+            Program("probe", ("probe.c",), given=True),
+        ),
+    )
+    assert sources.handed_in == ("twice.c", "main.c")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("SUBMISSION :=", "names nothing to hand in"),
+        ("SUBMISSION := ../x.c", "'../x.c' is no name of a file here"),
+        ("SUBMISSION := -x.c", "'-x.c' is no name of a file here"),
+    ],
+)
+def test_a_makefile_that_names_no_files(tmp_path: Path, line: str, says: str) -> None:
+    """The message names the Makefile."""
+    text = f"LAB := 08-twice\n{line}\ninclude {ROOT}/labs/lab.mk\n"
+    (tmp_path / "Makefile").write_text(text, encoding="utf-8")
+    with pytest.raises(ManifestError, match="Makefile: ") as caught:
+        read_sources(tmp_path)
+    assert says in str(caught.value)
 
 
 def put(key: str, value: object) -> Change:
@@ -48,35 +76,33 @@ def put_test(key: str, value: object) -> Change:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (put("titel", "x"), "titel: unknown key"),
-        (put("title", 3), "title: must be text"),
-        (put("title", "two\nlines"), "title: must be one line"),
-        (put("deliverables", []), "deliverables: must name at least one"),
-        (put("deliverables", ["../x.c"]), "deliverables[0]: not a valid name"),
-        (put("deliverables", ["-x.c"]), "deliverables[0]: not a valid name"),
-        (put("limits", {"cpu_s": "3"}), "limits.cpu_s: must be a whole number"),
-        (put("limits", {"cpu_s": True}), "limits.cpu_s: must be a whole number"),
-        (put("limits", {"cpu_s": 0}), "limits.cpu_s: must be over 0"),
-        (put("limits", {"cpus": 1}), "limits.cpus: unknown key"),
-        (put("limits", {"memory_bytes": 1 << 28}), "limits.memory_bytes: must be at least"),
+        (put("titel", "x"), "object contains unknown field titel"),
+        (put("title", 3), "title: expected str, got int"),
+        (put("title", "two\nlines"), "title: expected str matching regex"),
+        (put("limits", {"cpu_s": "3"}), "limits.cpu_s: expected int, got str"),
+        (put("limits", {"cpu_s": True}), "limits.cpu_s: expected int, got bool"),
+        (put("limits", {"cpu_s": 0}), "limits.cpu_s: expected int >= 1"),
+        (put("limits", {"cpus": 1}), "limits: object contains unknown field cpus"),
+        (put("limits", {"memory_bytes": 1 << 28}), "limits.memory_bytes: expected int >="),
         (put("groups", {}), "test[doubles].group: there is no group 'all'"),
-        (put("memcheck", {"points": 20, "tests": ["no"]}), "memcheck.tests[0]: there is no test"),
-        (put("warnings", {"points": -1}), "warnings.points: must be a number"),
+        (put("memcheck", {"points": 20, "tests": ["no"]}), "memcheck.tests: there is no test 'no'"),
+        (put("memcheck", {"points": 20, "tests": []}), "memcheck.tests: expected array of length"),
+        (put("warnings", {"points": -1}), "warnings.points: expected float > 0"),
         (put("warnings", {"points": 11}), "points: the sum is 101, not 100"),
         (put("accepted", {"x": {"covers": ["no"]}}), "accepted.x.covers: there is no group"),
-        (put("test", []), "test: the C test 'doubles' has no entry"),
-        (put_test("name", "doubles"), "test[doubles].name: stands there twice"),
-        (put_test("name", "unknown"), "test[unknown].name: no C test of this name"),
-        (put_test("detail", "all"), "test[keeps_the_sign].detail: must be one of"),
-        (put_test("points", "40"), "test[keeps_the_sign].points: must be a number"),
-        (put_test("rule", ""), "test[keeps_the_sign].rule: must be one line"),
+        (put_test("name", "doubles"), "test[doubles]: is there twice"),
+        (put_test("name", "warnings"), "test[warnings].name: this name has a meaning of its own"),
+        (put_test("name", "No"), "test[No].name: expected str matching regex"),
+        (put_test("detail", "all"), "test[keeps_the_sign].detail: invalid enum value 'all'"),
+        (put_test("points", "40"), "test[keeps_the_sign].points: expected float, got str"),
+        (put_test("rule", "x"), "test[keeps_the_sign]: object contains unknown field rule"),
     ],
 )
 def test_a_mistake_is_reported_with_file_and_key(change: Change, says: str) -> None:
     """Whoever writes a lab is told where to look."""
     with pytest.raises(ManifestError) as caught:
         parsed(change)
-    assert str(caught.value).startswith("solutions/08-twice/lab.toml: ")
+    assert str(caught.value).startswith("/r/solutions/08-twice/lab.toml: ")
     assert says in str(caught.value)
 
 

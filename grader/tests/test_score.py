@@ -5,7 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from example import parsed
+from example import GRADED_TESTS, parsed
 
 from labkit.errors import UsageError
 from labkit.grading.build import BuildReport, find_warnings
@@ -14,8 +14,17 @@ from labkit.grading.score import Runs, Scored, score
 from labkit.report.junit import junit
 from labkit.report.markdown import feedback
 from labkit.report.terminal import summary
-from labkit.report.text import one_line
-from labkit.result import BuildInfo, Diagnostic, Finding, Place, Result, SubmissionInfo, from_json
+from labkit.report.text import one_line, without_controls
+from labkit.result import (
+    BuildInfo,
+    Diagnostic,
+    Finding,
+    Place,
+    Result,
+    Shown,
+    SubmissionInfo,
+    from_json,
+)
 
 NASTY = "\x1b[31mred\x07 <script>alert(1)</script> ``` | *b* ::error::x \u202egnp \x00"
 
@@ -30,7 +39,7 @@ FINE = Runs(
 
 def scored(runs: Runs) -> Scored:
     """The rubric of the example lab."""
-    return score(parsed(), runs, reproduce={"doubles": "make test TEST=doubles"})
+    return score(parsed(), GRADED_TESTS, runs, reproduce={"doubles": "make test TEST=doubles"})
 
 
 def with_test(run: TestRun) -> Runs:
@@ -54,7 +63,8 @@ def result(runs: Runs) -> Result:
         groups={"all": "All of it"},
         limits={"cpu_s": 3},
         flags=("-O1",),
-        box="bwrap",
+        compiler="gcc 12",
+        sandbox="bwrap",
         kit="0+0",
         image=None,
         seed=1,
@@ -92,7 +102,7 @@ def test_what_does_not_compile_fails_everything() -> None:
     """The reason is the compiler's, for hidden tests too."""
     done = scored(replace(FINE, build=replace(BUILT, ok=False, output="error: x"), tests={}))
     assert (done.score, done.status) == (0, "graded")
-    assert {t.message for t in done.tests} == {"the submission does not compile"}
+    assert {t.shown.message for t in done.tests} == {"the submission does not compile"}
 
 
 def test_a_warning_costs_the_points_for_warnings_only() -> None:
@@ -100,7 +110,7 @@ def test_a_warning_costs_the_points_for_warnings_only() -> None:
     warned = replace(BUILT, warnings=(Diagnostic("twice.c", 3, "unused variable 'x'"),))
     done = scored(replace(FINE, build=warned))
     assert done.score == 90
-    assert "twice.c:3: unused" in done.tests[2].message
+    assert "twice.c:3: unused" in done.tests[2].shown.message
 
 
 def test_memory_points_need_a_test_that_passes() -> None:
@@ -119,11 +129,24 @@ def test_a_hidden_test_shows_its_rule_and_nothing_else() -> None:
     """Input, output and the way to reproduce it are for open tests."""
     run = TestRun("keeps_the_sign", "fail", message="twice(-2) gave 4", output="debug")
     hidden = scored(with_test(run)).tests[1]
-    assert (hidden.message, hidden.output, hidden.reproduce) == ("", "", "")
+    assert hidden.shown == Shown(name="keeps_the_sign", rule="It keeps the sign.")
     assert hidden.log == "twice(-2) gave 4"
-    opened = scored(with_test(replace(run, name="doubles"))).tests[0]
+    opened = scored(with_test(replace(run, name="doubles"))).tests[0].shown
     assert opened.message == "twice(-2) gave 4"
     assert (opened.output, opened.reproduce) == ("debug", "make test TEST=doubles")
+
+
+def test_a_secret_test_shows_not_even_its_name() -> None:
+    """In no writer; the instructor's log has everything."""
+    run = TestRun("keeps_the_sign", "fail", message="twice(-2) returned 4")
+    tests = (GRADED_TESTS[0], replace(GRADED_TESTS[1], detail="secret"))
+    done = score(parsed(), tests, with_test(run), reproduce={})
+    page = replace(result(FINE), tests=done.tests)
+    for text in (feedback(page), summary(page, None), junit(page)):
+        assert "secret_test_1" in text
+        assert "keeps" not in text
+        assert "returned" not in text
+    assert done.tests[1].log == "twice(-2) returned 4"
 
 
 def test_a_result_comes_back_from_its_json() -> None:
@@ -147,7 +170,7 @@ def test_no_writer_lets_control_characters_through() -> None:
     for text in (feedback(nasty), summary(nasty, None), junit(nasty)):
         assert not set(text) & {"\x1b", "\x07", "\x00", "\u202e"}
     assert one_line("a\nb\x1b") == "a b\N{REPLACEMENT CHARACTER}"
-    assert plain("a\n\tb") == "a\n\tb"
+    assert without_controls("a\n\tb") == "a\n\tb"
 
 
 def test_markdown_keeps_student_text_inside_its_block() -> None:

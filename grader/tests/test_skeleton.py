@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from labkit.errors import ManifestError
-from labkit.lab.manifest import Group, Lab, Memcheck, Test
+from labkit.lab.manifest import Lab, Memcheck, Test
 from labkit.lab.skeleton import skeleton_diff, write_reference, write_skeleton
+from labkit.lab.sources import Sources
 from labkit.limits import Limits
 from labkit.proof.broken import BrokenVersionError, broken_paths, load_broken, write_broken
 
@@ -47,19 +48,15 @@ def lab(tmp_path: Path) -> Lab:
     labdir.mkdir(parents=True)
     (soldir / "broken").mkdir(parents=True)
     (soldir / "answer.c").write_text(SOURCE)
-    test = Test(
-        name="answer_is_right", group="all", points=90, rule="It is 42.", detail="open", public=True
-    )
     return Lab(
         name="01-tiny",
         title="Tiny",
         labdir=labdir,
         soldir=soldir,
-        deliverables=("answer.c",),
-        programs=(),
+        sources=Sources(submission=("answer.c",)),
         limits=Limits(),
-        groups=(Group("all", "All"),),
-        tests=(test,),
+        groups={"all": "All"},
+        tests=(Test(name="answer_is_right", group="all", points=90),),
         memcheck=Memcheck(points=10, tests=("answer_is_right",)),
     )
 

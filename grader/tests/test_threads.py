@@ -27,7 +27,7 @@ def test_results_come_in_the_order_of_the_tasks() -> None:
         second_is_done.set()
         return "second"
 
-    assert in_threads(2, [first, second], stop=CancelEvent()) == ["first", "second"]
+    assert in_threads(2, [first, second], cancel=CancelEvent()) == ["first", "second"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -54,7 +54,7 @@ def test_a_signal_ends_what_runs_whichever_thread_the_kernel_gives_it_to(
     before = signal.signal(number, interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
-            in_threads(1, [waits, is_not_begun], stop=stop)
+            in_threads(1, [waits, is_not_begun], cancel=stop)
     finally:
         signal.signal(number, before)
     assert seen == [[(stop.fd, select.POLLIN)]]

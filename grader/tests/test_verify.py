@@ -1,18 +1,34 @@
 """labkit verify notices every way in which a lab can be wrong."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from processes import WAIT_SECONDS, descendants, processes_with, wait_until
 
+from labkit.errors import GraderError
 from labkit.lab.manifest import load_lab
-from labkit.proof.verify import Check, Options, Outcome, checks, exit_status, run_check, verify
+from labkit.proof.record import is_verified, record_verified
+from labkit.proof.verify import (
+    Check,
+    Options,
+    Outcome,
+    checks,
+    exit_status,
+    run_check,
+    sample,
+    verify,
+)
 
 LAB = "08-twice"
 OPTIONS = Options()
 
 HIDDEN_TEST = """\
-TEST(twice_of_a_negative_number)
+TEST(twice_of_a_negative_number, "Negative numbers are doubled too.")
 {
     for (int number = -3; number < 0; number++) {
         int expected = number + number;
@@ -29,7 +45,6 @@ ENTRY = """
 name = "twice_of_a_negative_number"
 group = "first"
 points = 5
-rule = "Negative numbers are doubled too."
 """
 RIGHT = '#include "twice.h"\n\nint twice_twice(int number)\n{\n    return number + number;\n}\n'
 
@@ -51,9 +66,9 @@ def outcome(root: Path, name: str, options: Options = OPTIONS) -> Outcome:
     return run_check(check(root, name, options))
 
 
-def wrong(root: Path, name: str) -> str:
+def wrong(root: Path, name: str, options: Options = OPTIONS) -> str:
     """What one check complains about."""
-    found = outcome(root, name)
+    found = outcome(root, name, options)
     assert found.verdict == "wrong", found
     return "\n".join(found.problems)
 
@@ -81,7 +96,7 @@ def test_a_skeleton_that_drifted(root: Path) -> None:
 
 def test_a_rubric_that_drifted(root: Path) -> None:
     """The points changed and the handout did not; or there is none, or no place for it."""
-    edit(root / "solutions" / LAB / "lab.toml", "twice the number", "the number, twice")
+    edit(root / "labs" / LAB / "test_public.c", "twice the number", "the number, twice")
     assert "the rubric in handouts/08-twice.md differs" in wrong(root, "handout/has_the_rubric")
     edit(root / "handouts" / f"{LAB}.md", "<!-- rubric:end -->", "")
     assert "needs a line <!-- rubric:begin -->" in wrong(root, "handout/has_the_rubric")
@@ -107,7 +122,11 @@ def test_a_secret_that_is_handed_out(root: Path, file: str, text: str, words: st
     with path.open("a") as stream:
         stream.write(text)
     if "other" in text:  # a copy of a body is no test of its own
-        edit(path, "TEST(other_a_negative_number)", "static void copy(void)")
+        edit(
+            path,
+            'TEST(other_a_negative_number, "Negative numbers are doubled too.")',
+            "static void copy(void)",
+        )
     assert words in wrong(root, "labs/holds_nothing_secret")
 
 
@@ -140,19 +159,32 @@ def test_a_test_that_no_broken_version_fails(root: Path, patch: str, name: str) 
 def test_a_test_that_is_not_compiled(root: Path) -> None:
     """lab.toml and source have it, the test binary has not."""
     add_hidden_test(root, f"#if 0\n{HIDDEN_TEST}#endif\n")
-    assert wrong(root, "tests/are_those_of_the_manifest") == (
-        "twice_of_a_negative_number is in lab.toml, but not in the test binary"
-    )
+    assert "test[twice_of_a_negative_number]: there is no C test" in wrong(root, "kit/compiles")
 
 
-def test_a_makefile_that_hands_in_other_files(root: Path) -> None:
-    """Students would pack what is not graded, and leave out what is."""
-    assert outcome(root, "makefile/names_the_files").verdict == "ok"
-    edit(root / "labs" / LAB / "Makefile", "SUBMISSION := twice.c", "SUBMISSION := thrice.c")
-    assert wrong(root, "makefile/names_the_files").splitlines() == [
-        f"twice.c is in lab.toml, but not in labs/{LAB}/Makefile",
-        f"thrice.c is in labs/{LAB}/Makefile, but not in lab.toml",
-    ]
+def test_a_test_without_an_entry(root: Path) -> None:
+    """Wherever in its line TEST stands."""
+    path = root / "solutions" / LAB / "test_hidden.c"
+    path.write_text(path.read_text() + "\n    " + HIDDEN_TEST)
+    assert "the C test 'twice_of_a_negative_number' has no entry" in wrong(root, "kit/compiles")
+
+
+def test_hidden_tests_may_be_several_files(root: Path) -> None:
+    """Each is compiled and graded."""
+    add_hidden_test(root, "")
+    name = root / "solutions" / LAB / "test_hidden_negative.c"
+    name.write_text('#include "twice.h"\n#include "testkit.h"\n\n' + HIDDEN_TEST)
+    assert outcome(root, "reference/scores_full").verdict == "ok"
+
+
+def test_a_rule_that_is_long_or_no_sentence(root: Path) -> None:
+    """A rule is one sentence of at most 25 words."""
+    assert outcome(root, "tests/have_short_rules").verdict == "ok"
+    path = root / "labs" / LAB / "test_public.c"
+    edit(path, "The result is twice the number.", "the" + 25 * " long" + " rule")
+    problems = wrong(root, "tests/have_short_rules").splitlines()
+    assert problems[0].startswith("the rule of twice_doubles has 27 words, more than 25")
+    assert problems[1].startswith("the rule of twice_doubles is no sentence")
 
 
 def test_a_skeleton_that_is_too_good(root: Path) -> None:
@@ -264,3 +296,61 @@ def test_outcomes_come_in_the_order_of_the_checks(root: Path) -> None:
         "broken/number_not_doubled",
         "broken/unused_variable",
     ]
+
+
+def test_a_broken_version_runs_a_sample_where_nothing_changed(root: Path) -> None:
+    """The tests it names, and a few others that are the same ones every time."""
+    lab = load_lab(root, LAB)
+    quick = Options(full=False)
+    assert outcome(root, "broken/number_not_doubled", quick).verdict == "ok"
+    assert sample(lab, "x", ()) == {"twice_doubles"}
+    assert sample(lab, "x", {"twice_doubles"}) == frozenset()
+    patch = root / "solutions" / LAB / "broken" / "number_not_doubled.patch"
+    edit(patch, "Fails: twice_doubles", "Fails: memcheck")
+    assert "should pass: twice_doubles" in wrong(root, "broken/number_not_doubled", quick)
+
+
+def test_a_record_is_for_these_contents_alone(root: Path) -> None:
+    """A change of the lab, its solutions or the test kit asks for the full matrix again."""
+    lab = load_lab(root, LAB)
+    assert not is_verified(lab)
+    record_verified(lab)
+    assert is_verified(lab)
+    copy = Path(shutil.copytree(root, root.parent / "copy", symlinks=True))
+    assert is_verified(load_lab(copy, LAB))  # other times, another place
+    for path in (
+        root / "labs" / LAB / "twice.h",
+        root / "solutions" / LAB / "twice.c",
+        root / "solutions" / LAB / "broken" / "copy_leaked.patch",
+    ):
+        before = path.read_text()
+        path.write_text(before + "\n")
+        assert not is_verified(lab), path
+        path.write_text(before)
+    assert is_verified(lab)
+
+
+def test_a_kit_that_does_not_compile_is_reported_once(root: Path) -> None:
+    """Not by each of the checks."""
+    edit(root / "labs" / LAB / "test_public.c", "assert_int_equal(", "assert_int_equal((")
+    with pytest.raises(GraderError, match="make graded failed"):
+        next(verify(load_lab(root, LAB), OPTIONS))
+
+
+def test_an_interrupt_ends_verify_at_once(root: Path) -> None:
+    """Nothing of it is left: no process, no directory."""
+    add_hidden_test(root, HIDDEN_TEST.replace("int expected", "WAIT_UNTIL(false);\n int expected"))
+    env = os.environ | {"LABKIT_BUILD": str(root / "build"), "TMPDIR": str(root)}
+    process = subprocess.Popen(
+        [Path(sys.executable).parent / "labkit", "--root", root, "verify", LAB],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: descendants(process.pid, "puppet"))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=WAIT_SECONDS)
+    assert (process.returncode, errors) == (130, "labkit: interrupted\n")
+    assert not [path.name for path in root.iterdir() if path.name.startswith("labkit-")]
+    assert not processes_with(str(root))

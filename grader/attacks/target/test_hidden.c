@@ -6,7 +6,7 @@
 
 enum { LEN_BYTES = 200, CALLS = 300 };
 
-TEST(sum_of_random_bytes, "A rule.")
+TEST(sum_of_random_bytes, "Any bytes are summed.")
 {
     uint64_t state = testkit_seed();
     uint8_t *data = arena_alloc("data", LEN_BYTES);
@@ -20,7 +20,7 @@ TEST(sum_of_random_bytes, "A rule.")
     }
 }
 
-TEST(fill_counts_up, "A rule.")
+TEST(fill_counts_up, "The buffer counts up.")
 {
     uint8_t *out = arena_out("out", LEN_BYTES);
     uint8_t copy[LEN_BYTES];
@@ -40,7 +40,7 @@ TEST(fill_counts_up, "A rule.")
     }
 }
 
-TEST(two_processes_agree, "A rule.")
+TEST(two_processes_agree, "Two processes get the same sum.")
 {
     uint8_t *data = arena_alloc("data", 2);
     struct puppet *one, *other;
@@ -59,7 +59,7 @@ TEST(two_processes_agree, "A rule.")
     assert_int_equal(target_sum(data, 2), 300);
 }
 
-TEST(nothing_is_left_behind, "A rule.")
+TEST(nothing_is_left_behind, "Nothing is left in the system.")
 {
     uint8_t *data = arena_alloc("data", 2);
     struct fd_info fds[500];

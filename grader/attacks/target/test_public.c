@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-TEST(sum_of_one_two_three)
+TEST(sum_of_one_two_three, "1 + 2 + 3 is 6.")
 {
     uint8_t *data = arena_alloc("data", 3);
 

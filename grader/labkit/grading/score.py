@@ -11,7 +11,7 @@ from typing import Final
 
 from labkit.grading.build import BuildReport
 from labkit.grading.run import MemcheckRun, TestRun
-from labkit.lab.manifest import Lab
+from labkit.lab.manifest import Lab, Memcheck
 from labkit.lab.rubric import GradedTest
 from labkit.result import MEMCHECK, WARNINGS, Finding, RunStatus, Shown, Status, TestResult
 
@@ -44,23 +44,15 @@ def score(
     lab: Lab, tests: Sequence[GradedTest], runs: Runs, *, reproduce: Mapping[str, str]
 ) -> Scored:
     """Fills in the rubric of a lab; `reproduce` has a command for each test."""
-    secret = [t.name for t in tests if t.detail == "secret"]
+    shown_names = _shown_names(tests)
     results = [
-        _test(
-            test,
-            runs,
-            shown_name=f"secret_test_{secret.index(test.name) + 1}"
-            if test.name in secret
-            else test.name,
-            reproduce=reproduce.get(test.name, ""),
-        )
-        for test in tests
+        _test(t, runs, shown_name=shown_names[t.name], reproduce=reproduce.get(t.name, ""))
+        for t in tests
     ]
     if lab.warnings:
         results.append(_warnings(lab.warnings.points, lab.warnings.rule, runs))
     if lab.memcheck and runs.valgrind:
-        points, rule = lab.memcheck.points, lab.memcheck.rule
-        results.append(_memcheck(points, rule, lab.memcheck.tests, runs))
+        results.append(_memcheck(lab.memcheck, shown_names, runs))
     broken = any(t.status == "error" for t in results)
     status: RunStatus = "incomplete" if runs.interrupted else "error" if broken else "graded"
     return Scored(
@@ -69,6 +61,13 @@ def score(
         max_score=round(sum(t.max_points for t in results), 2),
         tests=tuple(results),
     )
+
+
+def _shown_names(tests: Sequence[GradedTest]) -> dict[str, str]:
+    """The name by which students know each test."""
+    names = {test.name: test.name for test in tests}
+    secret = [test.name for test in tests if test.detail == "secret"]
+    return names | {name: f"secret_test_{i}" for i, name in enumerate(secret, 1)}
 
 
 def _test(test: GradedTest, runs: Runs, *, shown_name: str, reproduce: str) -> TestResult:
@@ -108,8 +107,9 @@ def _warnings(points: float, rule: str, runs: Runs) -> TestResult:
     return _extra(WARNINGS, "pass" if ok else "fail", points, rule, message)
 
 
-def _memcheck(points: float, rule: str, names: Sequence[str], runs: Runs) -> TestResult:
+def _memcheck(table: Memcheck, shown_names: Mapping[str, str], runs: Runs) -> TestResult:
     run = runs.memcheck
+    points, rule, names = table.points, table.rule, table.tests
     if not runs.build.ok:
         return _extra(MEMCHECK, "fail", points, rule, NO_COMPILE)
     if run is None:
@@ -117,7 +117,8 @@ def _memcheck(points: float, rule: str, names: Sequence[str], runs: Runs) -> Tes
     none_passes = all(n in runs.tests and runs.tests[n].status == "fail" for n in names)
     if none_passes and run.status != "error" and not run.findings:
         message = (
-            f"none of the tests that run under Valgrind passes yet, {names[0]} failed first: "
+            f"none of the tests that run under Valgrind passes yet, "
+            f"{shown_names[names[0]]} failed first: "
             "the memory points need one that passes"
         )
         return _extra(MEMCHECK, "fail", points, rule, message, run.seconds)

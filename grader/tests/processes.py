@@ -1,0 +1,37 @@
+"""What runs on this machine, for the tests that interrupt labkit and look what is left."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+WAIT_SECONDS: Final = 60
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Waits for a state; AssertionError when it does not come about."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def descendants(pid: int, name: str) -> list[int]:
+    """Processes below `pid` that run `name`."""
+    children = Path(f"/proc/{pid}/task").glob("*/children")
+    pids = [int(p) for file in children for p in file.read_text(encoding="ascii").split()]
+    found = [p for p in pids if name in _command(p)]
+    return found + [d for p in pids for d in descendants(p, name)]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def processes_with(text: str) -> list[int]:
+    """Processes whose command line holds the text."""
+    pids = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
+    return [pid for pid in pids if text in _command(pid)]
