@@ -59,7 +59,7 @@ size_t buddy_sizeof(size_t len_bytes, size_t min_block_bytes);
  * meta points to as many bytes as buddy_sizeof() returns for the same arguments,
  * aligned for any type.  base is aligned to min_block_bytes, and not necessarily
  * to more.  The contents of both are arbitrary: uninitialised, or left over from
- * an earlier allocator.  Both belong to the caller, who must not write to meta
+ * an earlier allocator.  Both belong to the caller; it must not write to meta
  * or to free blocks while the allocator is in use.  There is no function that
  * destroys an allocator: it holds no other resources.
  *

@@ -75,8 +75,8 @@ TEST(blocks_are_disjoint_and_aligned_to_their_size,
 }
 
 TEST(the_lecture_picture_step_by_step,
-     "Allocating and freeing A, B and C as in the lecture's example gives the blocks that the "
-     "picture in buddy.h shows, after each step.")
+     "After each allocation and each free of the lecture's example, the blocks are those of the "
+     "picture in buddy.h.")
 {
     struct region r = region_of_units(128); /* of 16 bytes */
     char *a, *b, *c;
