@@ -65,8 +65,8 @@ size_t buddy_sizeof(size_t len_bytes, size_t min_block_bytes);
  *
  * len_bytes is rounded down to a multiple of min_block_bytes.  The initial
  * blocks are the largest that fit, from offset 0 on: 7 * min_block_bytes are
- * divided into blocks of 4, 2 and 1.  The initial blocks have no buddies and
- * never coalesce with each other; their halves do.
+ * divided into blocks of 4, 2 and 1 times min_block_bytes.  The initial blocks
+ * have no buddies and never coalesce with each other; their halves do.
  *
  * Returns NULL with EINVAL for sizes that buddy_sizeof() rejects, when meta or
  * base is NULL, or when base is not a multiple of min_block_bytes.  Nothing is
