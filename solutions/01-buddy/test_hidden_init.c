@@ -127,7 +127,8 @@ TEST(block_map_stops_at_max,
     alloc_units(&r, 1);
     all = map_read(&r);
     if (all.nblocks != 7)
-        fail_msg("1 of 64 units is in use: expected 7 blocks, 1 1 2 4 8 16 32, but there is %s",
+        fail_msg("1 of 64 units is in use: expected 7 blocks, 1 1 2 4 8 16 32, but buddy_blocks() "
+                 "shows %s",
                  map_picture(&r, &all));
     assert_seven_blocks(&r, NULL, 0);
     for (size_t max = 0; max <= 8; max++) {

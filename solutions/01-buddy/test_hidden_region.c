@@ -41,8 +41,8 @@ static void assert_initial_blocks_in_descending_order(void)
         struct block_map map = map_read(&r);
 
         if (strcmp(map_picture(&r, &map), cases[i].picture) != 0)
-            fail_msg("%zu bytes in units of 16: expected %s, but there is %s", cases[i].len_bytes,
-                     cases[i].picture, map_picture(&r, &map));
+            fail_msg("%zu bytes in units of 16: expected %s, but buddy_blocks() shows %s",
+                     cases[i].len_bytes, cases[i].picture, map_picture(&r, &map));
     }
 }
 

@@ -18,7 +18,8 @@ static void assert_contents_kept(const struct slot *slot)
                      (unsigned)slot->fill, (unsigned char)slot->block[i]);
 }
 
-/* Requests at most slot->bytes and more than half of that; fills all of it. */
+/* Allocates size_bytes, for which a block of slot->bytes is returned, and fills the
+ * whole block. */
 static void alloc_and_fill(const struct region *r, struct slot *slot, size_t size_bytes)
 {
     size_t offset_bytes;
@@ -62,7 +63,7 @@ static void write_into_live_blocks(void)
 }
 
 /* Writes into each allocated block what its memory held while it was free: an
- * allocator that reads a block's state from the block takes it for free. */
+ * allocator that keeps the state of a block in the block mistakes it for free. */
 static void restore_contents_of_free_blocks(void)
 {
     struct region r = region_of_units(4);
