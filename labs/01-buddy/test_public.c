@@ -13,8 +13,8 @@ TEST(init_creates_one_free_block,
 }
 
 TEST(alloc_of_zero_and_free_of_null_change_nothing,
-     "buddy_alloc(b, 0) fails with EINVAL, buddy_free(b, NULL) returns 0, and neither changes "
-     "any block.")
+     "Neither buddy_alloc(b, 0), which fails with EINVAL, nor buddy_free(b, NULL), which returns "
+     "0, changes any block.")
 {
     struct region r = region_of_units(64);
 

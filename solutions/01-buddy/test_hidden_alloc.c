@@ -19,7 +19,7 @@ static void alloc_with_two_free_blocks(bool small_first)
 }
 
 TEST(alloc_takes_the_smallest_block_that_fits,
-     "buddy_alloc() splits or returns the smallest free block that is large enough (best fit), "
+     "Every block is taken from the smallest free block that is large enough (best fit), "
      "wherever it lies.")
 {
     alloc_with_two_free_blocks(true);
@@ -49,7 +49,7 @@ static void alloc_again_what_was_freed(void)
 }
 
 TEST(alloc_fails_when_exhausted_and_recovers,
-     "buddy_alloc() fails with ENOMEM when no free block is large enough; freed memory can be "
+     "Allocation fails with ENOMEM when no free block is large enough; freed memory can be "
      "allocated again, even a thousand blocks.")
 {
     struct region r = region_of_units(16);

@@ -4,8 +4,8 @@
 /* 64 blocks of one unit are freed in four different sequences.  Before the last
  * free there is one unit in use and one free block of every smaller order. */
 TEST(free_coalesces_up_to_the_whole_region,
-     "buddy_free() coalesces repeatedly as long as the buddy is free and of the same size, in "
-     "whatever order blocks are freed.")
+     "Coalescing repeats as long as the buddy is free and of the same size, in whatever order "
+     "blocks are freed.")
 {
     for (size_t step = 1; step <= 37; step += 12) { /* odd: reaches every block once */
         struct region r = region_of_units(64);

@@ -17,8 +17,8 @@ static void assert_init_fails(char *meta, char *base, size_t len_bytes, size_t m
 }
 
 TEST(init_rejects_invalid_arguments,
-     "buddy_sizeof() and buddy_init() fail with EINVAL for every invalid argument that buddy.h "
-     "lists, and buddy_init() then writes nothing.")
+     "Every invalid argument that buddy.h lists makes buddy_sizeof() and buddy_init() fail with "
+     "EINVAL, and buddy_init() then writes nothing.")
 {
     static const struct {
         size_t len_bytes, min_block_bytes;
@@ -83,8 +83,8 @@ static void use_and_replace(char *meta, size_t nunits)
 }
 
 TEST(init_accepts_uninitialised_metadata,
-     "buddy_init() does not depend on what the metadata and the region held before, for example "
-     "an earlier allocator.")
+     "The contents of the metadata and the region before buddy_init(), for example an earlier "
+     "allocator, do not matter.")
 {
     static const int fills[] = {0xff, 0xa5, 0x01, 0x40, 0x80, 0x7f};
     size_t size = buddy_sizeof(64 * 16, 16);
@@ -118,8 +118,8 @@ static void read_map_of_many_blocks(void)
 }
 
 TEST(block_map_stops_at_max,
-     "buddy_blocks() writes at most max entries, with used 1 or 0, and returns the number of all "
-     "blocks of the region.")
+     "A call of buddy_blocks() writes at most max entries, with used 1 or 0, and returns the "
+     "number of all blocks.")
 {
     struct region r = region_of_units(64);
     struct block_map all;

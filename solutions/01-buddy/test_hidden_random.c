@@ -543,8 +543,8 @@ static const char *as_condition(const struct setup *setup)
 }
 
 TEST(random_calls_agree_with_a_model,
-     "100 000 random calls return what a simple model predicts; a failure shows a short sequence "
-     "of calls that goes wrong.")
+     "Each of 100 000 random calls returns what a simple model predicts; a failure shows a short "
+     "sequence of calls that goes wrong.")
 {
     struct workspace w = {
         .meta = arena_alloc("meta", MODEL_META_BYTES),

@@ -2,8 +2,8 @@
 #include "test_hidden.h"
 
 TEST(buddies_are_found_by_offset_from_base,
-     "base may be aligned to min_block_bytes only: buddies and alignment are determined by "
-     "offsets from base, not by addresses.")
+     "With base aligned to min_block_bytes only, buddies and alignment are determined by offsets "
+     "from base, not by addresses.")
 {
     static const size_t misaligned_units[] = {1, 2, 3, 8, 37};
 
