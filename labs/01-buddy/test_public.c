@@ -21,7 +21,7 @@ TEST(alloc_of_zero_and_free_of_null_change_nothing,
     assert_alloc_fails_with(&r, 0, EINVAL);
     if (buddy_free(r.b, NULL) != 0)
         fail_msg("buddy_free(b, NULL) failed (%s): expected 0, as NULL is ignored",
-                 strerror(errno));
+                 error_name(errno));
     assert_blocks(&r, "after buddy_alloc(b, 0) and buddy_free(b, NULL)", "used; free 64");
 }
 

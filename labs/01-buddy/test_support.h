@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "buddy.h"
-#include "testkit.h"
+#include "support.h"
 
 enum { MAX_BLOCKS = 1024 }; /* in a block map that a test reads */
 
@@ -27,22 +27,6 @@ struct block_map {
     size_t nblocks;
     struct buddy_block blocks[MAX_BLOCKS];
 };
-
-/* ---- the line of a test that fails --------------------------------------------- */
-
-/* The line of the test that called a helper; the macros at the end of this file
- * set it.  A failure in a helper is reported at that line. */
-static struct {
-    const char *file;
-    int line;
-} caller = {__FILE__, __LINE__};
-
-#define fail_call(...)                                                                             \
-    do {                                                                                           \
-        print_error("ERROR: " __VA_ARGS__);                                                        \
-        print_error("\n");                                                                         \
-        _fail(caller.file, caller.line);                                                           \
-    } while (0)
 
 /* ---- a region and its allocator -------------------------------------------- */
 
@@ -98,7 +82,7 @@ static inline char *alloc_block(const struct region *r, size_t size_bytes)
 
     if (block == NULL)
         fail_call("buddy_alloc(b, %zu) returned NULL (%s): expected a block", size_bytes,
-                  strerror(errno));
+                  error_name(errno));
     if (offset_bytes >= r->len_bytes || r->len_bytes - offset_bytes < size_bytes)
         fail_call("buddy_alloc(b, %zu) returned base%+td: expected a block inside the region of "
                   "%zu bytes",
@@ -117,7 +101,7 @@ static inline void free_block(const struct region *r, void *block)
 {
     if (buddy_free(r->b, block) != 0)
         fail_call("buddy_free(b, base+%zu) failed (%s): expected 0 for a block in use",
-                  (size_t)((char *)block - r->base), strerror(errno));
+                  (size_t)((char *)block - r->base), error_name(errno));
 }
 
 /* ---- calls that must fail -------------------------------------------------- */
@@ -135,8 +119,8 @@ static inline void assert_alloc_fails_with(const struct region *r, size_t size_b
 {
     assert_alloc_fails(r, size_bytes);
     if (errno != error)
-        fail_call("buddy_alloc(b, %zu) returned NULL with errno %d (%s): expected %d (%s)",
-                  size_bytes, errno, strerror(errno), error, strerror(error));
+        fail_call("buddy_alloc(b, %zu) returned NULL (%s): expected NULL (%s)", size_bytes,
+                  error_name(errno), error_name(error));
 }
 
 static inline void assert_free_fails(const struct region *r, void *block, const char *what)
@@ -148,8 +132,8 @@ static inline void assert_free_fails(const struct region *r, void *block, const 
         fail_call("buddy_free(b, base%+td), %s, returned %d: expected -1", offset_bytes, what,
                   result);
     if (errno != EINVAL)
-        fail_call("buddy_free(b, base%+td), %s, returned -1 with errno %d (%s): expected EINVAL",
-                  offset_bytes, what, errno, strerror(errno));
+        fail_call("buddy_free(b, base%+td), %s, returned -1 (%s): expected -1 (EINVAL)",
+                  offset_bytes, what, error_name(errno));
 }
 
 /* ---- the block map ----------------------------------------------------------- */
@@ -186,14 +170,14 @@ static inline const char *map_defect(const struct region *r, const struct block_
 static inline const char *map_picture(const struct region *r, const struct block_map *map)
 {
     static char text[2048];
-    size_t used = (size_t)snprintf(text, sizeof text, "|");
 
+    text[0] = '\0';
+    text_add(text, sizeof text, "|");
     for (size_t i = 0; i < map->nblocks && i < 40; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, " %zu%s |",
-                                 map->blocks[i].size_bytes / r->unit_bytes,
-                                 map->blocks[i].used ? " used" : "");
+        text_add(text, sizeof text, " %zu%s |", map->blocks[i].size_bytes / r->unit_bytes,
+                 map->blocks[i].used ? " used" : "");
     if (map->nblocks > 40)
-        snprintf(text + used, sizeof text - used, " ... (%zu blocks)", map->nblocks);
+        text_add(text, sizeof text, " ... (%zu blocks)", map->nblocks);
     return text;
 }
 
@@ -228,30 +212,28 @@ static inline int compare_sizes(const void *x, const void *y)
 }
 
 /* Appends the sizes of the blocks in use, or of the free ones, sorted: " 8 16". */
-static inline size_t append_sizes(const struct region *r, const struct block_map *map, int used,
-                                  char *text, size_t size)
+static inline void add_sizes(const struct region *r, const struct block_map *map, int used,
+                             char *text, size_t size)
 {
-    size_t sizes[MAX_BLOCKS], n = 0, length = 0;
+    size_t sizes[MAX_BLOCKS], n = 0;
 
     for (size_t i = 0; i < map->nblocks; i++)
         if (map->blocks[i].used == used)
             sizes[n++] = map->blocks[i].size_bytes / r->unit_bytes;
     qsort(sizes, n, sizeof *sizes, compare_sizes);
-    for (size_t i = 0; i < n && length < size; i++)
-        length += (size_t)snprintf(text + length, size - length, " %zu", sizes[i]);
-    return length;
+    for (size_t i = 0; i < n; i++)
+        text_add(text, size, " %zu", sizes[i]);
 }
 
 /* assert_blocks(&r, "after A", "used 16; free 16 32") fails unless these are the blocks. */
 static inline void assert_blocks(const struct region *r, const char *when, const char *expected)
 {
     char text[8192] = "used";
-    size_t length = strlen(text);
     struct block_map map = map_read(r);
 
-    length += append_sizes(r, &map, 1, text + length, sizeof text - length);
-    length += (size_t)snprintf(text + length, sizeof text - length, "; free");
-    append_sizes(r, &map, 0, text + length, sizeof text - length);
+    add_sizes(r, &map, 1, text, sizeof text);
+    text_add(text, sizeof text, "; free");
+    add_sizes(r, &map, 0, text, sizeof text);
     if (strcmp(text, expected) != 0)
         fail_call(
             "%s: expected %s, but buddy_blocks() shows %s\n  in memory: %s (units of %zu bytes)",
@@ -315,8 +297,6 @@ static inline void alloc_sorted(const struct region *r, char **blocks, size_t n,
 }
 
 /* ---- helpers that report a failure at the line of their caller ------------------ */
-
-#define FROM_HERE(call) (caller.file = __FILE__, caller.line = __LINE__, call)
 
 #define region_at(...) FROM_HERE(region_at(__VA_ARGS__))
 #define region_of_units(...) FROM_HERE(region_of_units(__VA_ARGS__))

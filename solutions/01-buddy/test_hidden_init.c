@@ -8,7 +8,7 @@ static void assert_init_fails(char *meta, char *base, size_t len_bytes, size_t m
                               const char *why)
 {
     if (buddy_init(meta, base, len_bytes, min_block_bytes) != NULL || errno != EINVAL)
-        fail_msg("buddy_init(meta, base, %zu, %zu), where %s: expected NULL and EINVAL", len_bytes,
+        fail_msg("buddy_init(meta, base, %zu, %zu), where %s: expected NULL (EINVAL)", len_bytes,
                  min_block_bytes, why);
     if (meta != NULL && !all_bytes_are(meta, FILL, META_BYTES))
         fail_msg("buddy_init(meta, base, %zu, %zu), where %s, failed and wrote into meta: expected "
@@ -39,8 +39,8 @@ TEST(init_rejects_invalid_arguments,
         size_t size = buddy_sizeof(len, min);
 
         if (size != 0 || errno != EINVAL)
-            fail_msg("buddy_sizeof(%zu, %zu) returned %zu, errno %d: expected 0 and EINVAL", len,
-                     min, size, errno);
+            fail_msg("buddy_sizeof(%zu, %zu) returned %zu (%s): expected 0 (EINVAL)", len, min,
+                     size, error_name(errno));
         assert_init_fails(meta, base, len, min, "base and meta are valid");
     }
     assert_init_fails(NULL, base, 1024, 16, "meta is NULL");

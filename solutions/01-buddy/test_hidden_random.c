@@ -116,9 +116,9 @@ static bool check_null(const struct model *m, size_t size_bytes, size_t fits, in
                        struct mismatch *mismatch)
 {
     if (size_bytes == 0)
-        return error == EINVAL || disagree(mismatch, "expected NULL and EINVAL");
+        return error == EINVAL || disagree(mismatch, "expected NULL (EINVAL)");
     if (fits == 0)
-        return error == ENOMEM || disagree(mismatch, "expected NULL and ENOMEM");
+        return error == ENOMEM || disagree(mismatch, "expected NULL (ENOMEM)");
     return disagree(mismatch, "expected a block: one of %zu bytes is free",
                     fits * m->setup->min_block_bytes);
 }
@@ -158,7 +158,7 @@ static bool check_alloc(struct model *m, size_t size_bytes, uint64_t result, con
     if (result == 0)
         return check_null(m, size_bytes, fits, error, mismatch);
     if (size_bytes == 0)
-        return disagree(mismatch, "expected NULL and EINVAL");
+        return disagree(mismatch, "expected NULL (EINVAL)");
     return check_block(m, result - (uintptr_t)base, wanted, fits, mismatch);
 }
 
@@ -172,7 +172,7 @@ static bool check_free(struct model *m, uint64_t block, const char *base, int re
     if (valid && result != 0)
         return disagree(mismatch, "expected 0");
     if (!valid && (result != -1 || error != EINVAL))
-        return disagree(mismatch, "expected -1 and EINVAL: this is a double free");
+        return disagree(mismatch, "expected -1 (EINVAL): this is a double free");
     if (valid && !null) {
         memset(m->used + unit, 0, m->starts[unit]);
         m->starts[unit] = 0;
@@ -219,17 +219,17 @@ static void describe_result(const struct op *op, uint64_t result, const char *ba
                             struct mismatch *mismatch)
 {
     char *text = mismatch->returned;
-    size_t size = sizeof mismatch->returned, length = 0;
+    size_t size = sizeof mismatch->returned;
 
+    text[0] = '\0';
     if (op->free)
-        length = (size_t)snprintf(text, size, "%d", (int)result);
+        text_add(text, size, "%d", (int)result);
     else if (result != 0)
-        snprintf(text, size, "base%+td", (ptrdiff_t)(result - (uintptr_t)base));
+        text_add(text, size, "base%+td", (ptrdiff_t)(result - (uintptr_t)base));
     else
-        length = (size_t)snprintf(text, size, "NULL");
+        text_add(text, size, "NULL");
     if (op->free ? (int)result != 0 : result == 0)
-        snprintf(text + length, size - length, " with errno %d (%s)", error,
-                 error == 0 ? "not set" : strerror(error));
+        text_add(text, size, " (%s)", error_name(error));
 }
 
 /* ---- running a sequence --------------------------------------------------------------- */
@@ -329,141 +329,85 @@ static bool disagrees(const struct workspace *w, const struct setup *setup, cons
 
 /* ---- a shorter sequence -------------------------------------------------------------- */
 
-/* A sequence that disagrees with the model, while it is made shorter. */
-struct counterexample {
+/* The context of struct sequence: how a sequence is run, and where it disagreed. */
+struct trial {
     const struct workspace *workspace;
     struct setup setup;
-    struct op ops[OPS];
-    size_t n;
     struct mismatch mismatch;
 };
 
-/* Replaces the sequence by another one if that disagrees, too; the calls after
- * the mismatch are left out. */
-static bool replace(struct counterexample *c, const struct setup *setup, const struct op *ops,
-                    size_t n)
+static size_t run_ops(const void *ops, size_t n, void *context)
 {
-    struct mismatch mismatch;
+    struct trial *t = context;
 
-    if (!disagrees(c->workspace, setup, ops, n, &mismatch))
+    return disagrees(t->workspace, &t->setup, ops, n, &t->mismatch) ? t->mismatch.op + 1 : 0;
+}
+
+static bool reduce_size(void *op, unsigned attempt, void *context)
+{
+    struct op *o = op;
+
+    (void)context;
+    if (o->free || o->size_bytes <= 1 || attempt > 1)
         return false;
-    c->setup = *setup;
-    c->n = mismatch.op + 1;
-    memmove(c->ops, ops, c->n * sizeof *ops);
-    c->mismatch = mismatch;
+    o->size_bytes = attempt == 0 ? o->size_bytes / 2 : o->size_bytes - 1;
     return true;
 }
 
-/* Copies all ops except count of them, from one on; returns how many are left. */
-static size_t without(const struct op *ops, size_t n, size_t from, size_t count, struct op *out)
+/* Replaces the setup by a simpler one if the sequence still disagrees. */
+static bool try_setup(struct trial *t, struct sequence *s, struct setup simpler)
 {
-    memcpy(out, ops, from * sizeof *ops);
-    memcpy(out + from, ops + from + count, (n - from - count) * sizeof *ops);
-    return n - count;
+    struct setup old = t->setup;
+    size_t n;
+
+    t->setup = simpler;
+    n = run_ops(s->ops, s->n, t);
+    if (n == 0)
+        t->setup = old;
+    else
+        s->n = n;
+    return n > 0;
 }
 
-/* Each of these returns whether it made the sequence simpler. */
-
-static bool remove_runs(struct counterexample *c)
-{
-    size_t n_before = c->n;
-    struct op shorter[OPS];
-
-    for (size_t length = (c->n + 1) / 2; length > 0; length = length > 1 ? (length + 1) / 2 : 0)
-        for (size_t from = 0; from < c->n;) {
-            size_t count = length < c->n - from ? length : c->n - from;
-            size_t n = without(c->ops, c->n, from, count, shorter);
-
-            if (!replace(c, &c->setup, shorter, n))
-                from += length;
-        }
-    return c->n < n_before;
-}
-
-/* An allocation and its free often have to be removed together. */
-static bool remove_pairs(struct counterexample *c)
-{
-    enum { FEW = 40 };
-    struct op shorter[OPS];
-
-    if (c->n > FEW)
-        return false;
-    for (size_t i = 0; i < c->n; i++)
-        for (size_t j = i + 1; j < c->n; j++) {
-            size_t n = without(c->ops, c->n, j, 1, shorter);
-            struct op shortest[OPS];
-
-            n = without(shorter, n, i, 1, shortest);
-            if (replace(c, &c->setup, shortest, n))
-                return true;
-        }
-    return false;
-}
-
-static bool reduce_sizes(struct counterexample *c)
+/* True when anything changed. */
+static bool simplify_setup(struct trial *t, struct sequence *s)
 {
     bool changed = false;
-    struct op smaller[OPS];
-
-    for (size_t i = 0; i < c->n; i++)
-        for (bool again = true; again && i < c->n && c->ops[i].size_bytes > 1;) {
-            size_t size_bytes = c->ops[i].size_bytes;
-
-            memcpy(smaller, c->ops, c->n * sizeof *smaller);
-            smaller[i].size_bytes = size_bytes / 2;
-            again = replace(c, &c->setup, smaller, c->n);
-            if (!again) {
-                smaller[i].size_bytes = size_bytes - 1;
-                again = replace(c, &c->setup, smaller, c->n);
-            }
-            changed |= again;
-        }
-    return changed;
-}
-
-static bool read_the_map_once(struct counterexample *c)
-{
-    struct setup simpler = c->setup;
+    struct setup simpler = t->setup;
 
     simpler.map_after_each = false;
-    return c->setup.map_after_each && replace(c, &simpler, c->ops, c->n);
-}
-
-static bool simplify_region(struct counterexample *c)
-{
-    bool changed = false;
-    struct setup simpler = c->setup;
-
+    if (t->setup.map_after_each)
+        changed |= try_setup(t, s, simpler);
+    simpler = t->setup;
     simpler.misalign_bytes = 0;
-    if (c->setup.misalign_bytes > 0)
-        changed |= replace(c, &simpler, c->ops, c->n);
-    simpler = c->setup;
+    if (t->setup.misalign_bytes > 0)
+        changed |= try_setup(t, s, simpler);
+    simpler = t->setup;
     simpler.min_block_bytes = 16;
     simpler.len_bytes = simpler.nunits * 16;
-    simpler.misalign_bytes = c->setup.misalign_bytes / c->setup.min_block_bytes * 16;
-    if (c->setup.min_block_bytes > 16)
-        changed |= replace(c, &simpler, c->ops, c->n);
-    for (size_t nunits = 1; nunits <= c->setup.nunits; nunits++) {
-        simpler = c->setup;
+    simpler.misalign_bytes = t->setup.misalign_bytes / t->setup.min_block_bytes * 16;
+    if (t->setup.min_block_bytes > 16)
+        changed |= try_setup(t, s, simpler);
+    for (size_t nunits = 1; nunits <= t->setup.nunits; nunits++) {
+        simpler = t->setup;
         simpler.nunits = nunits;
         simpler.len_bytes = nunits * simpler.min_block_bytes;
-        if (simpler.len_bytes < c->setup.len_bytes)
-            changed |= replace(c, &simpler, c->ops, c->n);
+        if (simpler.len_bytes < t->setup.len_bytes)
+            changed |= try_setup(t, s, simpler);
     }
     return changed;
 }
 
-/* Until nothing can be removed or reduced any more. */
-static void shrink(struct counterexample *c)
+/* Until neither the calls nor the setup can be made simpler. */
+static void shrink(struct trial *t, struct sequence *s)
 {
-    for (bool changed = true; changed;) {
-        changed = read_the_map_once(c);
-        changed |= remove_runs(c);
-        changed |= reduce_sizes(c);
-        changed |= simplify_region(c);
-        changed = changed || remove_pairs(c);
-    }
-    if (!replace(c, &c->setup, c->ops, c->n))
+    bool changed;
+
+    do {
+        changed = simplify_setup(t, s);
+        changed |= sequence_shrink(s);
+    } while (changed);
+    if (run_ops(s->ops, s->n, t) == 0)
         fail_msg("the same calls returned correct results in one run and wrong ones in another");
 }
 
@@ -471,14 +415,14 @@ static void shrink(struct counterexample *c)
 
 static struct setup random_setup(uint64_t *random)
 {
-    struct setup s = {.nunits = 1 + random_next(random) % MODEL_UNITS,
-                      .min_block_bytes = (size_t)16 << random_next(random) % 3};
+    struct setup s = {.nunits = 1 + random_below(random, MODEL_UNITS),
+                      .min_block_bytes = (size_t)16 << random_below(random, 3)};
 
-    if (random_next(random) % 2)
+    if (random_below(random, 2))
         s.nunits = 64;
-    s.len_bytes = s.nunits * s.min_block_bytes + random_next(random) % s.min_block_bytes;
-    s.misalign_bytes = random_next(random) % 64 * s.min_block_bytes;
-    s.map_after_each = random_next(random) % 3 != 0;
+    s.len_bytes = s.nunits * s.min_block_bytes + random_below(random, s.min_block_bytes);
+    s.misalign_bytes = random_below(random, 64) * s.min_block_bytes;
+    s.map_after_each = random_below(random, 3) != 0;
     return s;
 }
 
@@ -488,12 +432,12 @@ static void random_ops(uint64_t *random, const struct setup *setup, struct op *o
     bool used[NSLOTS] = {false};
 
     for (size_t i = 0; i < OPS; i++) {
-        unsigned slot = (unsigned)(random_next(random) % NSLOTS);
-        size_t largest = setup->min_block_bytes << random_next(random) % 7;
+        unsigned slot = (unsigned)random_below(random, NSLOTS);
+        size_t largest = setup->min_block_bytes << random_below(random, 7);
 
-        ops[i] = (struct op){.free = used[slot] || random_next(random) % 16 == 0, .slot = slot};
+        ops[i] = (struct op){.free = used[slot] || random_below(random, 16) == 0, .slot = slot};
         if (!ops[i].free)
-            ops[i].size_bytes = random_next(random) % (largest + 1);
+            ops[i].size_bytes = random_below(random, largest + 1);
         used[slot] = !ops[i].free;
     }
 }
@@ -506,23 +450,19 @@ static const char *as_program(const struct op *ops, size_t n)
 {
     static char text[4096];
     unsigned names[NSLOTS] = {0}, nnames = 0;
-    size_t length = 0;
 
-    for (size_t i = 0; i < n && length < sizeof text - 200; i++) {
-        char *end = text + length;
-        size_t space = sizeof text - length;
+    text[0] = '\0';
+    for (size_t i = 0; i < n; i++) {
         unsigned *name = &names[ops[i].slot];
 
         if (!ops[i].free)
-            length += (size_t)snprintf(end, space, "    p%u = buddy_alloc(b, %zu);\n",
-                                       *name = ++nnames, ops[i].size_bytes);
+            text_add(text, sizeof text, "    p%u = buddy_alloc(b, %zu);\n", *name = ++nnames,
+                     ops[i].size_bytes);
         else if (*name > 0)
-            length += (size_t)snprintf(end, space, "    buddy_free(b, p%u);\n", *name);
+            text_add(text, sizeof text, "    buddy_free(b, p%u);\n", *name);
         else
-            length += (size_t)snprintf(end, space, "    buddy_free(b, NULL);\n");
+            text_add(text, sizeof text, "    buddy_free(b, NULL);\n");
     }
-    if (length >= sizeof text - 200)
-        snprintf(text + length, sizeof text - length, "    ... %zu calls in all\n", n);
     return text;
 }
 
@@ -531,14 +471,13 @@ static const char *as_program(const struct op *ops, size_t n)
 static const char *as_condition(const struct setup *setup)
 {
     static char text[128];
-    size_t length = 0;
 
     text[0] = '\0';
     if (setup->misalign_bytes > 0)
-        length = (size_t)snprintf(text, sizeof text, ", base %zu bytes past a multiple of 4096",
-                                  setup->misalign_bytes);
+        text_add(text, sizeof text, ", base %zu bytes past a multiple of 4096",
+                 setup->misalign_bytes);
     if (setup->map_after_each)
-        snprintf(text + length, sizeof text - length, ", buddy_blocks() after each");
+        text_add(text, sizeof text, ", buddy_blocks() after each");
     return text;
 }
 
@@ -553,20 +492,24 @@ TEST(random_calls_agree_with_a_model,
         .script = script_new(2 * OPS + 2),
     };
     uint64_t random = testkit_seed();
-    static struct counterexample c;
 
-    c.workspace = &w;
     for (size_t i = 0; i < SEQUENCES; i++) {
-        struct setup setup = random_setup(&random);
+        struct trial t = {.workspace = &w, .setup = random_setup(&random)};
         static struct op ops[OPS];
+        struct sequence s = {.ops = ops,
+                             .n = OPS,
+                             .op_bytes = sizeof *ops,
+                             .run = run_ops,
+                             .simplify = reduce_size,
+                             .context = &t};
 
-        random_ops(&random, &setup, ops);
-        if (!replace(&c, &setup, ops, OPS))
+        random_ops(&random, &t.setup, ops);
+        if (run_ops(ops, OPS, &t) == 0)
             continue;
-        shrink(&c);
+        shrink(&t, &s);
         fail_msg("these calls, in a region of %zu bytes with min_block_bytes %zu%s:\n"
                  "%s  the last one returned %s: %s",
-                 c.setup.len_bytes, c.setup.min_block_bytes, as_condition(&c.setup),
-                 as_program(c.ops, c.n), c.mismatch.returned, c.mismatch.expected);
+                 t.setup.len_bytes, t.setup.min_block_bytes, as_condition(&t.setup),
+                 as_program(ops, s.n), t.mismatch.returned, t.mismatch.expected);
     }
 }

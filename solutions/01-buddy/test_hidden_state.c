@@ -44,7 +44,7 @@ static void write_into_live_blocks(void)
     int nallocated = 0;
 
     for (int step = 0; step < NSTEPS; step++) {
-        size_t k = random_next(&random) % NSLOTS;
+        size_t k = random_below(&random, NSLOTS);
 
         if (slots[k].block != NULL) {
             assert_contents_kept(&slots[k]);
@@ -52,9 +52,9 @@ static void write_into_live_blocks(void)
             slots[k].block = NULL;
             continue;
         }
-        slots[k].bytes = (size_t)16 << random_next(&random) % 5;
+        slots[k].bytes = (size_t)16 << random_below(&random, 5);
         slots[k].fill = step % 255 + 1;
-        alloc_and_fill(&r, &slots[k], slots[k].bytes - random_next(&random) % (slots[k].bytes / 2));
+        alloc_and_fill(&r, &slots[k], slots[k].bytes - random_below(&random, slots[k].bytes / 2));
         nallocated += slots[k].block != NULL;
     }
     if (nallocated < NSTEPS / 6)
