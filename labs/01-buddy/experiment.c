@@ -3,7 +3,7 @@
  *     gcc -O2 -o build/experiment experiment.c buddy.c
  *     build/experiment internal|external|speed
  *
- * Unlike the tests this links buddy.c and calls it directly.
+ * Unlike the tests, this program links buddy.c and calls it directly.
  */
 #include "buddy.h"
 
@@ -24,17 +24,16 @@ static struct buddy *new_region(size_t len_bytes)
 
     if (meta == NULL || base == NULL)
         errx(1, "no memory for a region of %zu bytes", len_bytes);
-    memset(base, 0, len_bytes); /* the pages exist before anything is timed */
+    memset(base, 0, len_bytes); /* touch every page before anything is timed */
     b = buddy_init(meta, base, len_bytes, MIN_BLOCK_BYTES);
     if (b == NULL)
         err(1, "buddy_init");
     return b;
 }
 
-static void stop_because_of(size_t size_bytes)
+static void exit_without_block(size_t size_bytes)
 {
-    errx(1, "a new region gives no block of %zu bytes: there is nothing to measure yet",
-         size_bytes);
+    errx(1, "cannot allocate %zu bytes in a new region: nothing to measure yet", size_bytes);
 }
 
 static uint64_t next_random(void)
@@ -47,7 +46,7 @@ static uint64_t next_random(void)
     return x;
 }
 
-/* ---- internal: how much of the blocks in use nobody asked for ---- */
+/* ---- internal fragmentation: allocated, but not requested ---- */
 
 static size_t used_bytes(const struct buddy *b)
 {
@@ -64,27 +63,26 @@ static size_t used_bytes(const struct buddy *b)
     return total;
 }
 
-/* Fills a region with sizes that are drawn evenly from smallest to largest. */
+/* Fills a region with blocks of random sizes, uniform from smallest to largest. */
 static void fill(size_t smallest, size_t largest)
 {
     enum { LEN_BYTES = 16 << 20 };
     struct buddy *b = new_region(LEN_BYTES);
-    size_t asked_bytes = 0, size_bytes;
+    size_t requested_bytes = 0, size_bytes;
 
     for (;;) {
         size_bytes = smallest + next_random() % (largest - smallest + 1);
         if (buddy_alloc(b, size_bytes) == NULL)
             break;
-        asked_bytes += size_bytes;
-        if (asked_bytes > LEN_BYTES)
-            errx(1, "the allocator gave away more than there is: run the tests first");
+        requested_bytes += size_bytes;
+        if (requested_bytes > LEN_BYTES)
+            errx(1, "the allocator returned more than the region holds: run the tests first");
     }
-    if (asked_bytes == 0)
-        stop_because_of(size_bytes);
-    printf(
-        "%5zu to %5zu bytes: asked for %9zu, in blocks of together %9zu: %5.1f %% of it wasted\n",
-        smallest, largest, asked_bytes, used_bytes(b),
-        100.0 - 100.0 * (double)asked_bytes / (double)used_bytes(b));
+    if (requested_bytes == 0)
+        exit_without_block(size_bytes);
+    printf("%5zu to %5zu bytes: requested %9zu, allocated %9zu bytes: %5.1f %% of it is wasted\n",
+           smallest, largest, requested_bytes, used_bytes(b),
+           100.0 - 100.0 * (double)requested_bytes / (double)used_bytes(b));
 }
 
 static void internal(void)
@@ -96,9 +94,9 @@ static void internal(void)
     fill(513, 1024);
 }
 
-/* ---- external: how much is free, and how much of it can be had at once ---- */
+/* ---- external fragmentation: free, but not in one block ---- */
 
-static size_t largest_that_can_be_had(struct buddy *b, size_t limit_bytes)
+static size_t largest_allocation(struct buddy *b, size_t limit_bytes)
 {
     for (size_t size_bytes = limit_bytes; size_bytes > 0; size_bytes /= 2) {
         void *block = buddy_alloc(b, size_bytes);
@@ -112,8 +110,8 @@ static size_t largest_that_can_be_had(struct buddy *b, size_t limit_bytes)
 }
 
 /* Fills the region with blocks of 64 bytes, then frees all but every n-th of
- * them, counted in the order of their addresses. */
-static void leave_every(size_t n)
+ * them, in the order of their addresses. */
+static void keep_every(size_t n)
 {
     enum { LEN_BYTES = 1 << 20, BLOCKS = LEN_BYTES / 64 };
     struct buddy *b = new_region(LEN_BYTES);
@@ -127,26 +125,27 @@ static void leave_every(size_t n)
             base = blocks[i];
     }
     if (base == NULL)
-        stop_because_of(64);
+        exit_without_block(64);
     for (size_t i = 0; i < BLOCKS; i++)
         if (blocks[i] != NULL && (size_t)(blocks[i] - base) / 64 % n != 0) {
             buddy_free(b, blocks[i]);
             free_bytes += 64;
         }
-    printf("one block of 64 in %5zu stays: %7zu bytes are free, at most %7zu of them at once\n", n,
-           free_bytes, largest_that_can_be_had(b, LEN_BYTES));
+    printf("one block of 64 bytes in %5zu stays in use: %7zu bytes are free, the largest block has "
+           "%7zu\n",
+           n, free_bytes, largest_allocation(b, LEN_BYTES));
 }
 
 static void external(void)
 {
-    leave_every(2);
-    leave_every(3);
-    leave_every(16);
-    leave_every(1024);
-    leave_every(16384);
+    keep_every(2);
+    keep_every(3);
+    keep_every(16);
+    keep_every(1024);
+    keep_every(16384);
 }
 
-/* ---- speed: what a pair of calls costs, here and in malloc ---- */
+/* ---- speed: the time of a pair of calls, compared with malloc ---- */
 
 static double seconds(void)
 {
@@ -156,8 +155,9 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* One block comes and goes: the longest way down, and the longest way up.
- * The best of several rounds, as other programs take time too. */
+/* Allocates and frees one block of 16 bytes in an empty region: the most splits
+ * and the most coalescing.  Returns the best of several rounds, because other
+ * programs run, too. */
 static double ping_pong_ns(struct buddy *b)
 {
     enum { ROUNDS = 20, PAIRS = 5000 };
@@ -170,7 +170,7 @@ static double ping_pong_ns(struct buddy *b)
             void *volatile block = b != NULL ? buddy_alloc(b, 16) : malloc(16);
 
             if (block == NULL)
-                stop_because_of(16);
+                exit_without_block(16);
             if (b != NULL)
                 buddy_free(b, block);
             else

@@ -1,5 +1,5 @@
-/* stubs.c - the contract of buddy.h as the tests call it: each call goes to
- * the puppet that has loaded the submission. */
+/* stubs.c - the functions of buddy.h as the tests call them: each call is
+ * forwarded to the puppet that has loaded the submission. */
 #include "buddy.h"
 #include "stub.h"
 

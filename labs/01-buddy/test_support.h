@@ -1,8 +1,8 @@
-/* test_support.h - what public and hidden tests of 01-buddy share: a region
- * with its allocator, and the block map as a line of text.
+/* test_support.h - shared by the public and the hidden tests of 01-buddy: a
+ * region with its allocator, and the block map as a line of text.
  *
- * Sizes in such a line are units of min_block_bytes, sorted, so that it is
- * the same whichever half a solution takes: "used 8 16; free 8 32 64".
+ * Sizes in such a line are in units of min_block_bytes and sorted, so the line
+ * does not depend on which half a solution keeps: "used 8 16; free 8 32 64".
  */
 #ifndef TEST_SUPPORT_H
 #define TEST_SUPPORT_H
@@ -12,15 +12,15 @@
 #include <string.h>
 
 #include "buddy.h"
-#include "testkit.h"
+#include "support.h"
 
-enum { MAX_BLOCKS = 1024 }; /* of a block map that is looked at */
+enum { MAX_BLOCKS = 1024 }; /* in a block map that a test reads */
 
 struct region {
     struct buddy *b;
     char *meta, *base; /* in the arena */
     size_t meta_bytes, len_bytes, unit_bytes, nunits;
-    struct buddy_block *out; /* in the arena, for buddy_blocks(); map_room(nunits) */
+    struct buddy_block *out; /* in the arena, for buddy_blocks(); map_capacity(nunits) entries */
 };
 
 struct block_map {
@@ -28,59 +28,44 @@ struct block_map {
     struct buddy_block blocks[MAX_BLOCKS];
 };
 
-/* ---- which line of a test is wrong ------------------------------------------- */
-
-/* The call in a test that is being made: where the macros at the end of this
- * file were used.  A failure below is a failure of that line. */
-static struct {
-    const char *file;
-    int line;
-} caller = {__FILE__, __LINE__};
-
-#define fail_call(...)                                                                             \
-    do {                                                                                           \
-        print_error("ERROR: " __VA_ARGS__);                                                        \
-        print_error("\n");                                                                         \
-        _fail(caller.file, caller.line);                                                           \
-    } while (0)
-
 /* ---- a region and its allocator -------------------------------------------- */
 
-/* How many blocks a map of so many units has at most, and one that is too many. */
-static inline size_t map_room(size_t nunits)
+/* Entries for every block that nunits can be divided into (MAX_BLOCKS at most),
+ * and one more, by which a map that is too long is noticed. */
+static inline size_t map_capacity(size_t nunits)
 {
     return (nunits < MAX_BLOCKS ? nunits : MAX_BLOCKS) + 1;
 }
 
-/* base lies misalign_bytes past a multiple of 4096, and of the power of two
- * that is len_bytes or the next above it.  The metadata holds zeros, as only
- * one test judges what dirty metadata does; for Memcheck it is undefined, so
- * reading it before it was written is a mistake there. */
+/* base lies misalign_bytes past a multiple of 4096 and of len_bytes rounded up
+ * to a power of two.  The metadata is zeroed, since only one test is about
+ * uninitialised metadata; for Memcheck it is undefined, so that reading it
+ * before writing it is an error there. */
 static inline struct region region_at(size_t len_bytes, size_t min_block_bytes,
                                       size_t misalign_bytes)
 {
     struct region r = {.len_bytes = len_bytes,
                        .unit_bytes = min_block_bytes,
                        .nunits = len_bytes / min_block_bytes};
-    size_t align_bytes = 4096;
+    size_t align_bytes = 4096, max_meta_bytes = len_bytes + 65536;
 
     r.meta_bytes = buddy_sizeof(len_bytes, min_block_bytes);
-    if (r.meta_bytes == 0 || r.meta_bytes > len_bytes + 65536)
-        fail_call("buddy_sizeof(%zu, %zu) gave %zu: not what metadata should need", len_bytes,
-                  min_block_bytes, r.meta_bytes);
+    if (r.meta_bytes == 0 || r.meta_bytes > max_meta_bytes)
+        fail_call("buddy_sizeof(%zu, %zu) returned %zu: expected 1 to %zu", len_bytes,
+                  min_block_bytes, r.meta_bytes, max_meta_bytes);
     r.meta = memset(arena_out("meta", r.meta_bytes), 0, r.meta_bytes);
     while (align_bytes < len_bytes)
         align_bytes *= 2;
     r.base = arena_alloc_at("base", len_bytes, align_bytes, misalign_bytes);
-    r.out = arena_out("out", map_room(r.nunits) * sizeof *r.out);
+    r.out = arena_out("out", map_capacity(r.nunits) * sizeof *r.out);
     r.b = buddy_init(r.meta, r.base, len_bytes, min_block_bytes);
     if (r.b == NULL)
-        fail_call("buddy_init(meta, base, %zu, %zu) gave NULL: expected an allocator", len_bytes,
-                  min_block_bytes);
+        fail_call("buddy_init(meta, base, %zu, %zu) returned NULL: expected an allocator",
+                  len_bytes, min_block_bytes);
     return r;
 }
 
-/* nunits of 16 bytes, base well aligned. */
+/* A region of nunits units of 16 bytes; base is well aligned. */
 static inline struct region region_of_units(size_t nunits)
 {
     return region_at(nunits * 16, 16, 0);
@@ -88,35 +73,35 @@ static inline struct region region_of_units(size_t nunits)
 
 /* ---- calls that must succeed --------------------------------------------- */
 
-/* Fails the test unless there is a block, and unless all of it lies in the
- * region. */
-static inline char *take(const struct region *r, size_t size_bytes)
+/* Allocates a block; fails the test if there is none, or if it does not lie
+ * completely inside the region. */
+static inline char *alloc_block(const struct region *r, size_t size_bytes)
 {
     char *block = buddy_alloc(r->b, size_bytes);
     size_t offset_bytes = (uintptr_t)block - (uintptr_t)r->base;
 
     if (block == NULL)
-        fail_call("buddy_alloc(b, %zu) gave NULL (%s): expected a block", size_bytes,
-                  strerror(errno));
+        fail_call("buddy_alloc(b, %zu) returned NULL (%s): expected a block", size_bytes,
+                  error_name(errno));
     if (offset_bytes >= r->len_bytes || r->len_bytes - offset_bytes < size_bytes)
-        fail_call(
-            "buddy_alloc(b, %zu) gave base%+td: that block is not inside the region of %zu bytes",
-            size_bytes, (ptrdiff_t)offset_bytes, r->len_bytes);
+        fail_call("buddy_alloc(b, %zu) returned base%+td: expected a block inside the region of "
+                  "%zu bytes",
+                  size_bytes, (ptrdiff_t)offset_bytes, r->len_bytes);
     return block;
 }
 
-/* Asks for a byte less than it takes, so that a solution which rounds a power
- * of two up to the next fails where rounding is tested and not everywhere. */
-static inline char *take_units(const struct region *r, size_t nunits)
+/* Requests one byte less than a block of nunits, so that a solution which rounds
+ * a power of two up to the next one fails only where rounding is tested. */
+static inline char *alloc_units(const struct region *r, size_t nunits)
 {
-    return take(r, nunits * r->unit_bytes - 1);
+    return alloc_block(r, nunits * r->unit_bytes - 1);
 }
 
-static inline void give(const struct region *r, void *block)
+static inline void free_block(const struct region *r, void *block)
 {
     if (buddy_free(r->b, block) != 0)
-        fail_call("buddy_free(b, base+%zu) failed (%s): expected 0, it is a block in use",
-                  (size_t)((char *)block - r->base), strerror(errno));
+        fail_call("buddy_free(b, base+%zu) failed (%s): expected 0 for a block in use",
+                  (size_t)((char *)block - r->base), error_name(errno));
 }
 
 /* ---- calls that must fail -------------------------------------------------- */
@@ -126,15 +111,16 @@ static inline void assert_alloc_fails(const struct region *r, size_t size_bytes)
     char *block = buddy_alloc(r->b, size_bytes);
 
     if (block != NULL)
-        fail_call("buddy_alloc(b, %zu) gave base%+td: expected NULL", size_bytes, block - r->base);
+        fail_call("buddy_alloc(b, %zu) returned base%+td: expected NULL", size_bytes,
+                  block - r->base);
 }
 
 static inline void assert_alloc_fails_with(const struct region *r, size_t size_bytes, int error)
 {
     assert_alloc_fails(r, size_bytes);
     if (errno != error)
-        fail_call("buddy_alloc(b, %zu) gave NULL with errno %d (%s): expected %d (%s)", size_bytes,
-                  errno, strerror(errno), error, strerror(error));
+        fail_call("buddy_alloc(b, %zu) returned NULL (%s): expected NULL (%s)", size_bytes,
+                  error_name(errno), error_name(error));
 }
 
 static inline void assert_free_fails(const struct region *r, void *block, const char *what)
@@ -143,10 +129,11 @@ static inline void assert_free_fails(const struct region *r, void *block, const 
     int result = buddy_free(r->b, block);
 
     if (result != -1)
-        fail_call("buddy_free(b, base%+td), %s, gave %d: expected -1", offset_bytes, what, result);
+        fail_call("buddy_free(b, base%+td), %s, returned %d: expected -1", offset_bytes, what,
+                  result);
     if (errno != EINVAL)
-        fail_call("buddy_free(b, base%+td), %s, gave -1 with errno %d (%s): expected EINVAL",
-                  offset_bytes, what, errno, strerror(errno));
+        fail_call("buddy_free(b, base%+td), %s, returned -1 (%s): expected -1 (EINVAL)",
+                  offset_bytes, what, error_name(errno));
 }
 
 /* ---- the block map ----------------------------------------------------------- */
@@ -156,8 +143,8 @@ static inline bool is_power_of_two(size_t n)
     return n != 0 && (n & (n - 1)) == 0;
 }
 
-/* What is wrong with the shape of a map, whatever is used; NULL if nothing. */
-static inline const char *map_fault(const struct region *r, const struct block_map *map)
+/* Which invariant the sizes and offsets of a map violate; NULL if none. */
+static inline const char *map_defect(const struct region *r, const struct block_map *map)
 {
     size_t end_bytes = 0;
 
@@ -166,7 +153,7 @@ static inline const char *map_fault(const struct region *r, const struct block_m
         size_t nunits = block->size_bytes / r->unit_bytes;
 
         if (block->offset_bytes != end_bytes)
-            return "a block does not start where the one before it ends";
+            return "a block does not start where the previous one ends";
         if (block->size_bytes % r->unit_bytes != 0 || !is_power_of_two(nunits))
             return "a size is not min_block_bytes times a power of two";
         if (block->size_bytes > r->nunits * r->unit_bytes)
@@ -178,42 +165,42 @@ static inline const char *map_fault(const struct region *r, const struct block_m
     return end_bytes == r->nunits * r->unit_bytes ? NULL : "the blocks do not fill the region";
 }
 
-/* "| 16 used | 16 | 32 |": the map as it lies in memory, at most 40 blocks; valid until the
- * next call. */
+/* "| 16 used | 16 | 32 |": the map in the order of addresses, at most 40 blocks;
+ * valid until the next call. */
 static inline const char *map_picture(const struct region *r, const struct block_map *map)
 {
     static char text[2048];
-    size_t used = (size_t)snprintf(text, sizeof text, "|");
 
+    text[0] = '\0';
+    text_add(text, sizeof text, "|");
     for (size_t i = 0; i < map->nblocks && i < 40; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, " %zu%s |",
-                                 map->blocks[i].size_bytes / r->unit_bytes,
-                                 map->blocks[i].used ? " used" : "");
+        text_add(text, sizeof text, " %zu%s |", map->blocks[i].size_bytes / r->unit_bytes,
+                 map->blocks[i].used ? " used" : "");
     if (map->nblocks > 40)
-        snprintf(text + used, sizeof text - used, " ... (%zu blocks)", map->nblocks);
+        text_add(text, sizeof text, " ... (%zu blocks)", map->nblocks);
     return text;
 }
 
-/* Whatever is not 0 counts as used: that it must be 1 is judged once, by a test of its own. */
+/* Every value but 0 counts as used here: one test alone checks that it is 1. */
 static inline struct block_map map_read(const struct region *r)
 {
-    size_t room = map_room(r->nunits);
+    size_t capacity = map_capacity(r->nunits);
     struct block_map map;
 
-    memset(r->out, 0xa5, room * sizeof *r->out);
-    map.nblocks = buddy_blocks(r->b, r->out, room);
+    memset(r->out, 0xa5, capacity * sizeof *r->out);
+    map.nblocks = buddy_blocks(r->b, r->out, capacity);
     if (map.nblocks == 0 || map.nblocks > r->nunits)
-        fail_call("buddy_blocks() gave %zu: a region of %zu units has 1 to %zu blocks", map.nblocks,
-                  r->nunits, r->nunits);
-    if (map.nblocks >= room)
-        fail_call("buddy_blocks() gave %zu: so few calls cannot have made so many blocks",
+        fail_call("buddy_blocks() returned %zu: expected 1 to %zu blocks in a region of %zu units",
+                  map.nblocks, r->nunits, r->nunits);
+    if (map.nblocks >= capacity)
+        fail_call("buddy_blocks() returned %zu: expected fewer blocks after so few calls",
                   map.nblocks);
     memcpy(map.blocks, r->out, map.nblocks * sizeof *r->out);
     for (size_t i = 0; i < map.nblocks; i++)
         map.blocks[i].used = map.blocks[i].used != 0;
-    if (map_fault(r, &map) != NULL)
+    if (map_defect(r, &map) != NULL)
         fail_call("the block map %s (in units of %zu bytes): %s", map_picture(r, &map),
-                  r->unit_bytes, map_fault(r, &map));
+                  r->unit_bytes, map_defect(r, &map));
     return map;
 }
 
@@ -224,37 +211,36 @@ static inline int compare_sizes(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
-/* " 8 16" for the used ones or the free ones, sorted. */
-static inline size_t append_sizes(const struct region *r, const struct block_map *map, int used,
-                                  char *text, size_t size)
+/* Appends the sizes of the blocks in use, or of the free ones, sorted: " 8 16". */
+static inline void add_sizes(const struct region *r, const struct block_map *map, int used,
+                             char *text, size_t size)
 {
-    size_t sizes[MAX_BLOCKS], n = 0, length = 0;
+    size_t sizes[MAX_BLOCKS], n = 0;
 
     for (size_t i = 0; i < map->nblocks; i++)
         if (map->blocks[i].used == used)
             sizes[n++] = map->blocks[i].size_bytes / r->unit_bytes;
     qsort(sizes, n, sizeof *sizes, compare_sizes);
-    for (size_t i = 0; i < n && length < size; i++)
-        length += (size_t)snprintf(text + length, size - length, " %zu", sizes[i]);
-    return length;
+    for (size_t i = 0; i < n; i++)
+        text_add(text, size, " %zu", sizes[i]);
 }
 
-/* Fails unless the blocks are these: assert_blocks(&r, "after A", "used 16; free 16 32"). */
+/* assert_blocks(&r, "after A", "used 16; free 16 32") fails unless these are the blocks. */
 static inline void assert_blocks(const struct region *r, const char *when, const char *expected)
 {
     char text[8192] = "used";
-    size_t length = strlen(text);
     struct block_map map = map_read(r);
 
-    length += append_sizes(r, &map, 1, text + length, sizeof text - length);
-    length += (size_t)snprintf(text + length, sizeof text - length, "; free");
-    append_sizes(r, &map, 0, text + length, sizeof text - length);
+    add_sizes(r, &map, 1, text, sizeof text);
+    text_add(text, sizeof text, "; free");
+    add_sizes(r, &map, 0, text, sizeof text);
     if (strcmp(text, expected) != 0)
-        fail_call("%s: expected %s, but there is %s\n  in memory: %s (units of %zu bytes)", when,
-                  expected, text, map_picture(r, &map), r->unit_bytes);
+        fail_call(
+            "%s: expected %s, but buddy_blocks() shows %s\n  in memory: %s (units of %zu bytes)",
+            when, expected, text, map_picture(r, &map), r->unit_bytes);
 }
 
-/* Fails unless two looks at a region showed the same. */
+/* Fails if the map of the region differs from an earlier one. */
 static inline void assert_same_map(const struct region *r, const struct block_map *before,
                                    const char *what)
 {
@@ -270,22 +256,22 @@ static inline void assert_same_map(const struct region *r, const struct block_ma
             fail_call("%s changed the blocks from %s to %s", what, old, map_picture(r, &after));
 }
 
-/* Fails unless the map has exactly this block, in use. */
-static inline void assert_block_has(const struct region *r, const char *block, size_t asked_bytes,
-                                    size_t size_bytes)
+/* Fails unless the map shows this block in use with this size. */
+static inline void assert_block_has(const struct region *r, const char *block,
+                                    size_t requested_bytes, size_t size_bytes)
 {
     struct block_map map = map_read(r);
 
     for (size_t i = 0; i < map.nblocks; i++)
         if (map.blocks[i].offset_bytes == (size_t)(block - r->base) && map.blocks[i].used) {
             if (map.blocks[i].size_bytes != size_bytes)
-                fail_call("buddy_alloc(b, %zu) took a block of %zu bytes: expected %zu",
-                          asked_bytes, map.blocks[i].size_bytes, size_bytes);
+                fail_call("buddy_alloc(b, %zu) returned a block of %zu bytes: expected %zu",
+                          requested_bytes, map.blocks[i].size_bytes, size_bytes);
             return;
         }
     fail_call(
-        "buddy_alloc(b, %zu) gave base+%zu, but buddy_blocks() shows no block in use there: %s",
-        asked_bytes, (size_t)(block - r->base), map_picture(r, &map));
+        "buddy_alloc(b, %zu) returned base+%zu, but buddy_blocks() shows no block in use there: %s",
+        requested_bytes, (size_t)(block - r->base), map_picture(r, &map));
 }
 
 /* ---- blocks in the order of their addresses ----------------------------------- */
@@ -302,23 +288,21 @@ static inline void sort_addresses(char **blocks, size_t n)
     qsort(blocks, n, sizeof *blocks, compare_addresses);
 }
 
-/* Takes n blocks of that size, and sorts them by address. */
-static inline void take_sorted(const struct region *r, char **blocks, size_t n, size_t nunits)
+/* Allocates n blocks of nunits each and sorts them by address. */
+static inline void alloc_sorted(const struct region *r, char **blocks, size_t n, size_t nunits)
 {
     for (size_t i = 0; i < n; i++)
-        blocks[i] = take_units(r, nunits);
+        blocks[i] = alloc_units(r, nunits);
     sort_addresses(blocks, n);
 }
 
-/* ---- each of these notes the line that it stands in ---------------------------- */
-
-#define FROM_HERE(call) (caller.file = __FILE__, caller.line = __LINE__, call)
+/* ---- helpers that report a failure at the line of their caller ------------------ */
 
 #define region_at(...) FROM_HERE(region_at(__VA_ARGS__))
 #define region_of_units(...) FROM_HERE(region_of_units(__VA_ARGS__))
-#define take(...) FROM_HERE(take(__VA_ARGS__))
-#define take_units(...) FROM_HERE(take_units(__VA_ARGS__))
-#define give(...) FROM_HERE(give(__VA_ARGS__))
+#define alloc_block(...) FROM_HERE(alloc_block(__VA_ARGS__))
+#define alloc_units(...) FROM_HERE(alloc_units(__VA_ARGS__))
+#define free_block(...) FROM_HERE(free_block(__VA_ARGS__))
 #define assert_alloc_fails(...) FROM_HERE(assert_alloc_fails(__VA_ARGS__))
 #define assert_alloc_fails_with(...) FROM_HERE(assert_alloc_fails_with(__VA_ARGS__))
 #define assert_free_fails(...) FROM_HERE(assert_free_fails(__VA_ARGS__))
@@ -326,6 +310,6 @@ static inline void take_sorted(const struct region *r, char **blocks, size_t n, 
 #define assert_blocks(...) FROM_HERE(assert_blocks(__VA_ARGS__))
 #define assert_same_map(...) FROM_HERE(assert_same_map(__VA_ARGS__))
 #define assert_block_has(...) FROM_HERE(assert_block_has(__VA_ARGS__))
-#define take_sorted(...) FROM_HERE(take_sorted(__VA_ARGS__))
+#define alloc_sorted(...) FROM_HERE(alloc_sorted(__VA_ARGS__))
 
 #endif

@@ -1,6 +1,7 @@
-/* buddy.c - power-of-two allocation, the contract in buddy.h.
- * Counts in units: one unit is min_block_bytes.  A block of order k has 2^k
- * units; unit u lies at base + u * min_block_bytes.
+/* buddy.c - power-of-two allocation; the contract is in buddy.h.
+ *
+ * Sizes and offsets are counted in units: one unit is min_block_bytes.  A block
+ * of order k has 2^k units; unit u starts at base + u * min_block_bytes.
  */
 #include "buddy.h"
 
@@ -15,33 +16,33 @@
 #ifdef SOLUTION
 /* Theory of operation
  *
- * Free blocks of order k hang in a doubly linked list, free[k].  The links
- * lie in the free blocks themselves, which nobody else uses (that is why
- * min_block_bytes is at least 16), so they cost nothing.  A link that would
- * lead out of the list means nothing and is never written, so a block that is
- * alone in its list is not touched at all.  Bit k of nonempty says whether
- * free[k] has blocks: the smallest one that fits is found with one
- * instruction.
+ * The free blocks of order k form a doubly linked free list, free[k].  The
+ * links lie in the free blocks themselves, which nobody else uses (this is why
+ * min_block_bytes is at least 16), so they take no extra memory.  The links at
+ * both ends of a list are never written or read, so a block that is alone in
+ * its list is not touched at all.  Bit k of nonempty is set when free[k] is not
+ * empty: one instruction finds the smallest order that fits (best fit).
  *
- * state[u] says what starts at unit u: a free block, a block in use, or
- * nothing, when u is inside a block.  So one look tells whether a pointer
- * may be freed, how large its block is, and whether its buddy is free and of
- * the same size.  At one byte a unit that is all the metadata that grows.
+ * state[u] describes what starts at unit u: a free block, a block in use, or
+ * nothing, when u lies inside a block.  One lookup tells whether a pointer may
+ * be freed, how large its block is, and whether its buddy is free and of the
+ * same size.  At one byte per unit it is the only metadata that grows with the
+ * region.
  *
- * The buddy of the block of order k at unit u is at u ^ 2^k, since it differs
- * in one bit of its offset: never of its address, as base is aligned to one
- * unit only.  The blocks at first (7 units: 4, 2, 1) have no buddy, but that
- * needs no test: u ^ 2^k is where the next of them starts, which is smaller
- * and stays so, or for the last one the end of the region, where state has
- * one more entry that never says free.
+ * The buddy of the block of order k at unit u is at u ^ 2^k: the two offsets
+ * differ in one bit.  Their addresses need not, as base is aligned to one unit
+ * only.  The initial blocks (7 units: 4, 2, 1) have no buddy, but that needs
+ * no test: u ^ 2^k is where the next of them starts, which is smaller and never
+ * grows, or for the last one the end of the region, where state has a sentinel
+ * that is never FREE.
  */
 enum { MAX_ORDERS = 60 }; /* 2^64 bytes in units of 16 */
 
 enum { INSIDE = 0, FREE = 0x40, USED = 0x80, ORDER_MASK = 0x3f };
 
 struct free_block {
-    struct free_block *next; /* means nothing in the last */
-    struct free_block *prev; /* means nothing in the first */
+    struct free_block *next; /* undefined in the last block */
+    struct free_block *prev; /* undefined in the first block */
 };
 
 struct list {
@@ -59,25 +60,25 @@ struct buddy {
 #else
 /* Theory
  *
- * This one works already, as long as nobody wants more than one block: the
- * region is one block, used or free.  That leaves you three things to find.
+ * This skeleton already works as long as one block is enough: the region is a
+ * single block, free or in use.  Three questions remain for you.
  *
- * Where are the free blocks?  A free block is memory that nobody uses, and
- * has room for two pointers (min_block_bytes is at least 16): the links of a
- * list of all free blocks of its size can lie in it.
+ * Where are the free blocks?  Nobody else uses the memory of a free block, and
+ * two pointers fit into it (min_block_bytes is at least 16).  So the links of a
+ * free list can lie in the free blocks themselves, one list for each size.
  *
- * What does a pointer point at?  buddy_free() gets an address and no size.
- * Something must tell how large the block is, and whether there is one: a
- * table in the metadata, which has about one byte for each 64 of the region.
+ * What does a pointer point to?  buddy_free() gets an address and no size.
+ * Something must record where blocks start and how large they are: a table in
+ * the metadata, which has about one byte for every 64 bytes of the region.
  *
- * Who is the buddy?  The halves of a block of 2^(k+1) units start at unit u
- * and u + 2^k, where u is a multiple of 2^(k+1).  So their numbers differ in
- * one bit.
+ * Which block is the buddy?  The halves of a block of 2^(k+1) units start at
+ * units u and u + 2^k, where u is a multiple of 2^(k+1).  The two numbers
+ * differ in exactly one bit.
  */
 struct buddy {
     char *base;
     size_t len_bytes;
-    bool used; /* TODO(01-buddy): replace by what knows about many blocks */
+    bool used; /* TODO(01-buddy): replace by bookkeeping for many blocks */
 };
 #endif
 
@@ -102,8 +103,8 @@ static struct free_block *block_at(const struct buddy *b, size_t unit)
     return (struct free_block *)(b->base + (unit << b->unit_shift));
 }
 
-/* The unit that an address is the start of; nunits, where no block ever
- * starts, when it is none. */
+/* The unit that starts at an address; nunits, where no block ever starts, when
+ * none does. */
 static size_t unit_at(const struct buddy *b, const void *address)
 {
     size_t offset_bytes = (uintptr_t)address - (uintptr_t)b->base; /* huge if below base */
@@ -117,8 +118,8 @@ static unsigned log2_floor(size_t n)
     return 63 - (unsigned)__builtin_clzll(n);
 }
 
-/* The order of the smallest block with room for size_bytes > 0.  Nothing is
- * rounded up before it is shifted down, so nothing overflows. */
+/* The order of the smallest block that holds size_bytes > 0.  Shifting down
+ * before rounding up avoids overflow. */
 static unsigned order_for(const struct buddy *b, size_t size_bytes)
 {
     size_t last_unit = (size_bytes - 1) >> b->unit_shift;
@@ -126,7 +127,7 @@ static unsigned order_for(const struct buddy *b, size_t size_bytes)
     return last_unit == 0 ? 0 : log2_floor(last_unit) + 1;
 }
 
-/* ---- lists of free blocks ---- */
+/* ---- free lists ---- */
 
 static uint64_t bit(unsigned order)
 {
@@ -167,8 +168,8 @@ static void add_free(struct buddy *b, size_t unit, unsigned order)
     b->nonempty |= bit(order);
 }
 
-/* Takes a free block of this order, of which there is one; returns its unit.
- * Its state is the caller's business. */
+/* Removes a free block of this order, of which there must be one, from its
+ * list; returns its unit.  The caller sets its state. */
 static size_t take_free(struct buddy *b, unsigned order)
 {
     struct list *list = &b->free[order];
@@ -180,7 +181,7 @@ static size_t take_free(struct buddy *b, unsigned order)
     return unit_at(b, block);
 }
 
-/* Halves a block from one order down to another and keeps the lowest part.
+/* Splits a block from one order down to another and keeps the lowest part.
  * The lists in between are empty, or a smaller block would have been taken. */
 static void split(struct buddy *b, size_t unit, unsigned from, unsigned to)
 {
@@ -194,9 +195,9 @@ static void split(struct buddy *b, size_t unit, unsigned from, unsigned to)
     b->nonempty |= bit(from) - bit(to);
 }
 
-/* Joins a block with its buddy as often as that is free and as large; returns
- * where the result starts, and in *order how large it is. */
-static size_t join(struct buddy *b, size_t unit, unsigned *order)
+/* Coalesces (merges) a block with its buddy as long as the buddy is free and of
+ * the same order; returns the unit of the result, and its order in *order. */
+static size_t coalesce(struct buddy *b, size_t unit, unsigned *order)
 {
     uint64_t emptied = 0;
     unsigned k = *order;
@@ -217,7 +218,7 @@ static size_t join(struct buddy *b, size_t unit, unsigned *order)
     return unit;
 }
 
-/* ---- what always holds between calls ---- */
+/* ---- invariants between calls ---- */
 
 #ifdef BUDDY_DEBUG
 static bool list_is_sound(const struct buddy *b, unsigned order, size_t nblocks)
@@ -238,7 +239,7 @@ static bool list_is_sound(const struct buddy *b, unsigned order, size_t nblocks)
 }
 
 /* The blocks fill the region, each at a multiple of its size; no two buddies
- * are both free; the lists hold the free blocks and nothing else. */
+ * are both free; the free lists hold the free blocks and nothing else. */
 static bool buddy_check(const struct buddy *b)
 {
     size_t nfree[MAX_ORDERS] = {0};
@@ -283,7 +284,7 @@ size_t buddy_sizeof(size_t len_bytes, size_t min_block_bytes)
 #ifdef SOLUTION
     return sizeof(struct buddy) + len_bytes / min_block_bytes + 1;
 #else
-    /* TODO(01-buddy): and what your bookkeeping needs */
+    /* TODO(01-buddy): add what your bookkeeping needs */
     return sizeof(struct buddy);
 #endif
 }
@@ -311,8 +312,8 @@ struct buddy *buddy_init(void *meta, void *base, size_t len_bytes, size_t min_bl
     }
     CHECK(b);
 #else
-    /* TODO(01-buddy): refuse what else the contract refuses; a length that is
-     * no power of two is several blocks */
+    /* TODO(01-buddy): reject the other invalid arguments; a region whose length
+     * is not a power of two starts as several blocks */
     b->base = base;
     b->len_bytes = len_bytes;
     b->used = false;
@@ -339,7 +340,7 @@ void *buddy_alloc(struct buddy *b, size_t size_bytes)
     CHECK(b);
     return block_at(b, unit);
 #else
-    /* TODO(01-buddy): find the smallest free block that fits, and halve it
+    /* TODO(01-buddy): find the smallest free block that fits, and split it
      * until it has the right size */
     if (b->used || size_bytes > b->len_bytes)
         return null_with(ENOMEM);
@@ -362,13 +363,13 @@ int buddy_free(struct buddy *b, void *block)
 
     unsigned order = b->state[unit] & ORDER_MASK;
 
-    unit = join(b, unit, &order);
+    unit = coalesce(b, unit, &order);
     add_free(b, unit, order);
     CHECK(b);
     return 0;
 #else
-    /* TODO(01-buddy): refuse what is no block in use; join the block with its
-     * buddy as often as that is possible */
+    /* TODO(01-buddy): reject what is not a block in use; coalesce the block
+     * with its buddy, again and again while that is possible */
     b->used = false;
     return 0;
 #endif
@@ -391,7 +392,7 @@ size_t buddy_blocks(const struct buddy *b, struct buddy_block *out, size_t max)
         unit += nunits;
     }
 #else
-    /* TODO(01-buddy): all blocks; do this early, it is how you see what your
+    /* TODO(01-buddy): report all blocks; do this early, as it shows what your
      * allocator does */
     if (max > 0)
         out[0] = (struct buddy_block){.size_bytes = b->len_bytes, .used = b->used};

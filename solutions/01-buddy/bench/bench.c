@@ -1,15 +1,15 @@
 /* bench.c - speed of buddy allocators side by side, and of malloc.
  *
- *     bench NAME=path.so ...      the first one is what ratios refer to
+ *     bench NAME=path.so ...      ratios refer to the first one
  *
- * All run in one process, interleaved, on one CPU, on the same 64 MiB region
- * (min_block_bytes 16) with the same sequence of calls, made beforehand.
- * Numbers are medians of the rounds, in ns of CPU time a call.  Nothing here is
- * graded.
+ * All run in one process, interleaved, on one CPU, in the same region of 64 MiB
+ * (min_block_bytes 16), with the same sequence of calls, generated beforehand.
+ * Each number is the median of all rounds, in ns of CPU time per call.  Nothing
+ * here is graded.
  *
- *   A          13 sizes from 16 B to 64 KiB, half full, alloc and free at random
+ *   A          13 sizes from 16 B to 64 KiB, half full, random alloc and free
  *   B          the same with 16 to 256 B
- *   ping-pong  alloc(16) and free on an empty region
+ *   ping-pong  alloc(16) and free in an empty region
  *   fill       2^20 blocks of 64 B
  *   free       the same, freed in random order
  */
@@ -46,7 +46,7 @@ struct allocator {
     size_t failed; /* allocations, in all rounds */
 };
 
-/* One call: size_bytes 0 frees what the slot holds. */
+/* One call: size_bytes 0 frees the block in the slot. */
 struct op {
     uint32_t slot;
     uint32_t size_bytes;
@@ -54,7 +54,7 @@ struct op {
 
 struct sequence {
     struct op *ops;
-    size_t nprepare; /* not timed: fills the region to one half */
+    size_t nprepare; /* not timed: fills one half of the region */
     size_t nops;
     size_t nslots;
 };
@@ -76,7 +76,7 @@ static uint64_t now_ns(void)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* others run here too */
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* not the time of other programs */
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
@@ -169,8 +169,8 @@ static void start(struct allocator *a)
         errx(1, "%s: buddy_init failed", a->name);
 }
 
-/* malloc has no region to begin again with: give everything back. */
-static void give_back(struct allocator *a, size_t nslots)
+/* malloc has no region that could be initialised again: free every block. */
+static void free_all(struct allocator *a, size_t nslots)
 {
     for (size_t i = 0; i < nslots; i++)
         a->free(a->b, slots[i]);
@@ -197,7 +197,7 @@ static double run_mixed(struct allocator *a, const struct sequence *s)
             if (!live[i])
                 slots[i] = NULL;
         free(live);
-        give_back(a, s->nslots);
+        free_all(a, s->nslots);
     }
     return ns;
 }
@@ -315,7 +315,7 @@ static void print_table(struct allocator *all, size_t n)
     static const char *const titles[WORKLOADS] = {"A", "B", "ping-pong", "fill", "free"};
     double first[WORKLOADS];
 
-    printf("%-24s", "ns a call (ratio)");
+    printf("%-24s", "ns per call (ratio)");
     for (size_t w = 0; w < WORKLOADS; w++)
         printf("%16s", titles[w]);
     printf("  %% of 64 MiB, at 64 B  failed\n");
@@ -336,8 +336,8 @@ static void print_table(struct allocator *all, size_t n)
             printf("%11s %11s", "", "");
         printf(" %7zu\n", all[i].failed);
     }
-    printf("ratio: time of %s divided by time of the line, under 1 is faster than the line\n",
-           all[0].name);
+    printf("ratio: time of %s divided by the time of this row; under 1, %s is faster\n",
+           all[0].name, all[0].name);
 }
 
 static void pin_to_one_cpu(void)

@@ -1,13 +1,13 @@
-/* Design: a tree of sets, and nothing in the free blocks.  Each node of the
- * complete binary tree over the region holds the set of orders of the free
- * blocks at or below it, one bit an order, and one bit "this node is a block
- * in use".  A node's set is the union of its halves' sets, so the root knows
- * at once what can be had, and a walk down finds it.
+/* Design: a binary tree of bit sets; nothing is stored in the free blocks.  Each
+ * node of the complete binary tree over the region holds the set of orders of
+ * the free blocks at or below it, one bit per order, and one bit "this node is a
+ * block in use".  A node's set is the union of its children's sets, so the root
+ * tells which orders are available, and a walk down finds a block.
  *
  * A node of order k needs k + 2 bits, rounded up to a power of two: about
- * 7 bits a unit for the whole tree.  Below a node that is one block, free or
- * in use, every node says "free": so nothing there changes when that node is
- * split, and a walk up from the bottom finds the node in use.
+ * 7 bits per unit for the whole tree.  Every node below a block, free or in use,
+ * is marked as free: nothing there changes when the block is split, and a walk
+ * up from the bottom finds the block in use.
  */
 #include "buddy.h"
 
@@ -23,7 +23,7 @@ struct buddy {
     size_t min_bytes;
     size_t nunits;
     unsigned top;                /* order of the root */
-    size_t level_at[MAX_ORDERS]; /* where the nodes of an order start in sets */
+    size_t level_at[MAX_ORDERS]; /* index in sets of the nodes of an order */
     uint8_t sets[];
 };
 
@@ -37,7 +37,7 @@ static unsigned top_order(size_t nunits)
     return nunits == 1 ? 0 : 64 - (unsigned)__builtin_clzll(nunits - 1);
 }
 
-/* How many nodes an order has; the last one may cross the end. */
+/* The number of nodes of an order; the last one may extend past the end. */
 static size_t nodes_of(size_t nunits, unsigned order)
 {
     return ((nunits - 1) >> order) + 1;
@@ -102,8 +102,8 @@ static void put(struct buddy *b, unsigned order, size_t node, uint64_t set)
     }
 }
 
-/* What the node of an order says, going by its halves. */
-static uint64_t joined(const struct buddy *b, unsigned order, size_t node)
+/* The set of a node, computed from its children. */
+static uint64_t union_of_children(const struct buddy *b, unsigned order, size_t node)
 {
     uint64_t half = own_bit(order - 1);
     uint64_t left = get(b, order - 1, 2 * node), right = get(b, order - 1, 2 * node + 1);
@@ -113,12 +113,12 @@ static uint64_t joined(const struct buddy *b, unsigned order, size_t node)
     return (left | right) & ~used_bit(order - 1);
 }
 
-static void renew_above(struct buddy *b, unsigned order, size_t node)
+static void update_ancestors(struct buddy *b, unsigned order, size_t node)
 {
     while (order < b->top) {
         order++;
         node /= 2;
-        put(b, order, node, joined(b, order, node));
+        put(b, order, node, union_of_children(b, order, node));
     }
 }
 
@@ -162,7 +162,7 @@ struct buddy *buddy_init(void *meta, void *base, size_t len_bytes, size_t min_bl
         put(b, 0, unit, own_bit(0));
     for (unsigned order = 1; order <= b->top; order++)
         for (size_t node = 0; node < nodes_of(b->nunits, order); node++)
-            put(b, order, node, joined(b, order, node));
+            put(b, order, node, union_of_children(b, order, node));
     return b;
 }
 
@@ -191,7 +191,7 @@ void *buddy_alloc(struct buddy *b, size_t size_bytes)
     }
     node <<= smallest - wanted;
     put(b, wanted, node, used_bit(wanted));
-    renew_above(b, wanted, node);
+    update_ancestors(b, wanted, node);
     return b->base + (node << wanted) * b->min_bytes;
 }
 
@@ -210,7 +210,7 @@ int buddy_free(struct buddy *b, void *block)
     if (order > b->top || unit >> order << order != unit)
         goto invalid;
     put(b, order, unit >> order, own_bit(order));
-    renew_above(b, order, unit >> order);
+    update_ancestors(b, order, unit >> order);
     return 0;
 
 invalid:

@@ -1,7 +1,7 @@
-/* Design: two bits a unit, "a block starts here" and "it is in use"; a
- * block's size is the distance to the next start.  Lists of free blocks hold
- * unit numbers, not pointers, and the rest of a free block is poisoned, as a
- * debugging allocator does: whatever a free block held is gone.
+/* Design: two bits per unit, "a block starts here" and "it is in use"; the size
+ * of a block is the distance to the next start.  The free lists link unit
+ * numbers, not pointers, and the rest of a free block is poisoned, as debugging
+ * allocators do: the former contents are lost.
  */
 #include "buddy.h"
 
@@ -22,7 +22,7 @@ struct buddy {
     char *base;
     size_t min_bytes, nunits;
     uint64_t heads[MAX_ORDERS];
-    uint8_t bits[]; /* of four units each */
+    uint8_t bits[]; /* four units in each byte */
 };
 
 static bool valid(size_t len_bytes, size_t min_bytes)
@@ -44,8 +44,8 @@ static void put(struct buddy *b, size_t unit, unsigned value)
     b->bits[unit / 4] = (uint8_t)((b->bits[unit / 4] & ~(3u << shift)) | value << shift);
 }
 
-/* Of the block that starts there: as it lies at a multiple of its size, the
- * next start is a power of two away or more. */
+/* The order of the block that starts at a unit: the smallest k for which the next
+ * block starts at unit + 2^k. */
 static unsigned order_of(const struct buddy *b, size_t unit)
 {
     unsigned order = 0;
