@@ -19,6 +19,14 @@ CATCHES = {
     "catches_exit_0": "leave(0) ended the process: it called exit(0)",
     "catches_exit_in_a_script": "call 2 of a script of 2: leave_at_once(0) ended the process",
     "catches_an_endless_loop": "spin() did not return: it used up its CPU time",
+    "catches_the_end_of_its_cpu_time": "ended the process: killed by SIGXCPU",
+    "catches_a_condition_that_never_holds": "this did not come about in time: never",
+    "catches_a_fault_that_was_never_reached": (
+        "planned, but never reached: fault_hold(FAULT_WAIT, 4)\n"
+    ),
+    "catches_a_fault_that_was_planned_too_late": (
+        "never reached: fault_fail(FAULT_FORK, 1): 3 such calls had been made before"
+    ),
     "catches_a_sleep_for_ever": "asleep or stopped, and nothing wakes it",
     "catches_a_puppet_that_stops_itself": "asleep or stopped, and nothing wakes it",
     "catches_a_daemon_that_keeps_the_socket": "daemon_and_die() ended the process",
@@ -41,6 +49,8 @@ CATCHES = {
 }
 
 HANGS = {
+    "catches_the_end_of_its_cpu_time",
+    "catches_a_condition_that_never_holds",
     "catches_an_endless_loop",
     "catches_a_sleep_for_ever",
     "catches_a_puppet_that_stops_itself",
@@ -113,6 +123,33 @@ def test_a_missing_puppet_is_a_grader_error(build: Path) -> None:
     )
     assert result.returncode == 3
     assert "grader error" in result.stderr
+
+
+def test_a_fault_that_happened_is_not_said_to_be_missing(build: Path) -> None:
+    """Of two planned faults the explanation names only the one that was not reached."""
+    result = run(build, "catches_a_fault_that_was_never_reached")
+    assert "FAULT_FORK" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "end"),
+    [("exit 7", "ended with exit status 7"), ("kill -9 $$", "was killed by SIGKILL")],
+)
+def test_the_end_of_the_fork_server_is_named(
+    build: Path, tmp_path: Path, command: str, end: str
+) -> None:
+    """A sandbox that ends before student code ran is a grader error that says how it ended."""
+    puppet = tmp_path / "puppet"
+    puppet.write_text(f"#!/bin/sh\n{command}\n")
+    puppet.chmod(0o755)
+    result = subprocess.run(
+        [build / "test_public", f"--puppet={puppet}", "--submission=/nowhere", TESTS[0]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 3
+    assert f"the sandbox did not work: its fork server {end}" in result.stderr
 
 
 def test_fuzzed_answers_never_pass_for_right_ones(build: Path) -> None:
