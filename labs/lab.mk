@@ -3,7 +3,7 @@
 # A lab's Makefile names its files and includes this one:
 #   LAB           01-buddy
 #   SUBMISSION      what students write of submission.so, the file that is tested
-#   GIVEN           what comes with the lab of it, complete: nobody edits or hands it in
+#   GIVEN           sources of it that come with the lab, complete: not edited, not handed in
 #   PROGRAMS        executables that tests start, with NAME_SRC for each
 #   GIVEN_PROGRAMS  those of them that come with the lab
 #
@@ -40,7 +40,7 @@ STUDENT_FLAGS += -U_FORTIFY_SOURCE -Wno-format-security
 STUDENT_FLAGS += -pthread
 SO_FLAGS := -fPIC -shared
 SO_FLAGS += -Wl,-Bsymbolic-functions # the submission's own functions call each other
-SO_FLAGS += -Wl,-z,defs              # what nobody defines is an error now, not in a test
+SO_FLAGS += -Wl,-z,defs              # an undefined symbol is an error now, not in a test
 
 # The kit itself.
 KIT_FLAGS := -std=gnu11
@@ -89,22 +89,12 @@ debug: build $(BUILD)/gdb.commands
 	@[ -n "$(TEST)" ] || { echo 'which test? make debug TEST=name; there are:'; $(BUILD)/test_public --list | cut -f2; exit 2; }
 	$(RUN) --timeout-factor 0 --wrap 'gdb -q -x $(BUILD)/gdb.commands --args' $(TEST)
 
-# Valgrind's lines; but what a child that the submission forked has "lost" is
-# no leak: it is over at exec or _exit.
-define MEMCHECK_FILTER
-/submission loaded$$/ { pid = $$1; gsub(/[*]/, "=", pid); puppet[pid] = 1 }
-/ in loss record / { skip[$$1] = !($$1 in puppet) }
-/^==/ && !skip[$$1] { print; found = 1 }
-/^==[0-9]+== *$$/ { skip[$$1] = 0 }
-END { exit found }
-endef
-export MEMCHECK_FILTER
-
+# Valgrind's lines in its log; the kit's own begin with "**".
 memcheck: build
 	@rm -f $(BUILD)/memcheck.log
 	$(RUN) --timeout-factor 20 --wrap 'valgrind -q --leak-check=full --log-file=$(BUILD)/memcheck.log' $(TEST) \
-	    || { awk "$$MEMCHECK_FILTER" $(BUILD)/memcheck.log; exit 1; }
-	@awk "$$MEMCHECK_FILTER" $(BUILD)/memcheck.log
+	    || { sed -n '/^==/p' $(BUILD)/memcheck.log; exit 1; }
+	@! grep '^==' $(BUILD)/memcheck.log
 	@echo 'Valgrind found nothing to complain about'
 
 watch:
@@ -168,7 +158,7 @@ endef
 $(foreach f,$(HIDDEN),$(eval $(call hidden_rule,$(f))))
 
 # Breakpoints at every function of the contract; they come to life when the
-# puppet, a child of the stage, loads the submission.  From the first stop on
+# puppet, a child of the fork server, loads the submission.  From the first stop on
 # gdb stays with the puppet, whatever that forks.
 $(BUILD)/gdb.commands: $(BUILD)/stubs.o
 	@{ echo 'set breakpoint pending on'; \

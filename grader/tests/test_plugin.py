@@ -47,7 +47,7 @@ def test_a_submission_fails_what_it_does_wrong(run: Run, pytester: pytest.Pytest
     wrong = submit(pytester, RIGHT.replace("number + number", "number"))
     result = run(LAB, "--submission", wrong, "-k", "not memcheck")
     result.assert_outcomes(passed=1, failed=1, deselected=1)
-    result.stdout.fnmatch_lines(["*twice_twice(21) gave 21*", f"FAILED {LAB}::twice_doubles*"])
+    result.stdout.fnmatch_lines(["*twice_twice(21) returned 21*", f"FAILED {LAB}::twice_doubles*"])
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*run_test*")
 

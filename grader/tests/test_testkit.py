@@ -2,11 +2,14 @@
 
 import re
 import subprocess
+from collections.abc import Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 KITLAB = Path(__file__).parent / "kitlab"
+TESTKIT = Path(__file__).parents[2] / "labs" / "testkit"
 TESTS = re.findall(r"^TEST\((\w+),", (KITLAB / "test_public.c").read_text(), flags=re.MULTILINE)
 
 # What a student must be able to read when the kit catches something.
@@ -16,6 +19,14 @@ CATCHES = {
     "catches_exit_0": "leave(0) ended the process: it called exit(0)",
     "catches_exit_in_a_script": "call 2 of a script of 2: leave_at_once(0) ended the process",
     "catches_an_endless_loop": "spin() did not return: it used up its CPU time",
+    "catches_the_end_of_its_cpu_time": "ended the process: killed by SIGXCPU",
+    "catches_a_condition_that_never_holds": "this did not come about in time: never",
+    "catches_a_fault_that_was_never_reached": (
+        "planned, but never reached: fault_hold(FAULT_WAIT, 4)\n"
+    ),
+    "catches_a_fault_that_was_planned_too_late": (
+        "never reached: fault_fail(FAULT_FORK, 1): 3 such calls had been made before"
+    ),
     "catches_a_sleep_for_ever": "asleep or stopped, and nothing wakes it",
     "catches_a_puppet_that_stops_itself": "asleep or stopped, and nothing wakes it",
     "catches_a_daemon_that_keeps_the_socket": "daemon_and_die() ended the process",
@@ -38,6 +49,8 @@ CATCHES = {
 }
 
 HANGS = {
+    "catches_the_end_of_its_cpu_time",
+    "catches_a_condition_that_never_holds",
     "catches_an_endless_loop",
     "catches_a_sleep_for_ever",
     "catches_a_puppet_that_stops_itself",
@@ -112,6 +125,33 @@ def test_a_missing_puppet_is_a_grader_error(build: Path) -> None:
     assert "grader error" in result.stderr
 
 
+def test_a_fault_that_happened_is_not_said_to_be_missing(build: Path) -> None:
+    """Of two planned faults the explanation names only the one that was not reached."""
+    result = run(build, "catches_a_fault_that_was_never_reached")
+    assert "FAULT_FORK" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "end"),
+    [("exit 7", "ended with exit status 7"), ("kill -9 $$", "was killed by SIGKILL")],
+)
+def test_the_end_of_the_fork_server_is_named(
+    build: Path, tmp_path: Path, command: str, end: str
+) -> None:
+    """A sandbox that ends before student code ran is a grader error that says how it ended."""
+    puppet = tmp_path / "puppet"
+    puppet.write_text(f"#!/bin/sh\n{command}\n")
+    puppet.chmod(0o755)
+    result = subprocess.run(
+        [build / "test_public", f"--puppet={puppet}", "--submission=/nowhere", TESTS[0]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 3
+    assert f"the sandbox did not work: its fork server {end}" in result.stderr
+
+
 def test_fuzzed_answers_never_pass_for_right_ones(build: Path) -> None:
     """Of 10^5 answers with random changes, exactly the right ones are taken,
     with no complaint of the sanitizers.
@@ -120,3 +160,67 @@ def test_fuzzed_answers_never_pass_for_right_ones(build: Path) -> None:
         [build / "fuzz_replies", "100000", "7"], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def includes() -> dict[str, set[str]]:
+    """For each file of the test kit the files of the kit that it includes."""
+    found: dict[str, set[str]] = {}
+    for path in TESTKIT.rglob("*.[ch]"):
+        names = re.findall(r'^#include "(.+)"$', path.read_text(), flags=re.MULTILINE)
+        # gcc's order for a quoted name: the directory of the file, then -iquote
+        paths = [next(p for p in (path.parent / n, TESTKIT / n) if p.exists()) for n in names]
+        found[within(path)] = {within(p) for p in paths}
+    return found
+
+
+def within(path: Path) -> str:
+    """A file of the kit by its name there: "test/arena.c"."""
+    return path.resolve().relative_to(TESTKIT).as_posix()
+
+
+def assert_no_cycle(graph: Mapping[str, set[str]]) -> None:
+    """graphlib.CycleError names the cycle, if there is one."""
+    TopologicalSorter(graph).prepare()
+
+
+def test_includes_point_one_way() -> None:
+    """shared/ includes nothing of the two sides, and neither side anything of the other."""
+    may_include = {"shared": {"shared"}, "puppet": {"shared", "puppet"}}
+    wrong = [
+        f"{file} includes {other}"
+        for file, others in includes().items()
+        for other in others
+        if str(Path(other).parent)
+        not in may_include.get(str(Path(file).parent), {".", "shared", "test"})
+    ]
+    assert not wrong
+    headers = {file for file in includes() if "/" not in file}
+    assert not [h for h in headers for other in includes()[h] if other.startswith("test/")]
+
+
+def test_no_include_comes_back_to_its_file() -> None:
+    """The headers of the kit can be read in an order in which each needs only earlier ones."""
+    assert_no_cycle(includes())
+
+
+@pytest.mark.parametrize("side", ["test", "puppet"])
+def test_calls_between_modules_point_one_way(build: Path, side: str) -> None:
+    """No module of a process calls one that calls it, directly or through others."""
+    defined: dict[str, str] = {}
+    wanted: dict[str, set[str]] = {}
+    for file in [*(build / "kit" / side).glob("*.o"), *(build / "kit" / "shared").glob("*.o")]:
+        wanted[file.stem] = set()
+        done = subprocess.run(["nm", file], capture_output=True, text=True, check=True)
+        for line in done.stdout.splitlines():
+            *_, kind, symbol = line.split()
+            if kind == "U":
+                wanted[file.stem].add(symbol)
+            elif kind in "TDBR":
+                defined[symbol] = file.stem
+    # The wrappers of libc stand between the other modules and libc, by design.
+    graph = {
+        module: {defined[s] for s in symbols if defined.get(s, "wrappers") != "wrappers"} - {module}
+        for module, symbols in wanted.items()
+    }
+    assert len(graph) > 5
+    assert_no_cycle(graph)

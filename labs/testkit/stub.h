@@ -3,7 +3,7 @@
  *     STUB(int, buddy_free, (struct buddy *b, void *block), b, block)
  *
  * defines buddy_free() for the test process: it forwards the call to the
- * current puppet and gives back value and errno.  Arguments are integers and
+ * current puppet and returns value and errno.  Arguments are integers and
  * pointers, at most six; pointers go into the arena or come from the puppet.
  */
 #ifndef STUB_H
@@ -32,8 +32,8 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args);
     remote_call(#name, sizeof((uint64_t[]){STUB_WORDS(__VA_ARGS__)}) / 8 - 1,                      \
                 (uint64_t[]){STUB_WORDS(__VA_ARGS__)} + 1)
 
-/* (What lies above a char or a bool in the register that it comes back in is
- * not defined, so a function of a contract gives nothing smaller than int.) */
+/* (The upper bytes of the register in which a char or a bool is returned are
+ * not defined, so a function of a contract returns nothing smaller than int.) */
 #define STUB(type, name, params, ...)                                                              \
     _Static_assert(sizeof(type) >= sizeof(int), "an int, a size or a pointer");                    \
     type name params                                                                               \

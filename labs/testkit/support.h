@@ -60,8 +60,8 @@ uint64_t now_ns(void); /* CLOCK_MONOTONIC */
 
 /* ---- failures in the caller's line ---------------------------------------------- */
 
-/* A helper of a lab fails in the line of the test that called it.  Behind the
- * helper stands a macro of its name:
+/* A helper of a lab fails in the line of the test that called it.  After the
+ * helper comes a macro of its name:
  *
  *     static void assert_full(struct ring *r)
  *     {
@@ -123,7 +123,7 @@ void check_file_holds(int fd, const char *name, const char *expected, const char
 
 struct outcome {       /* of a program that has ended */
     char command[300]; /* as one would type it, for messages */
-    int status;        /* as waitpid gives it */
+    int status;        /* as waitpid stores it */
     int in, out, err;  /* files: what it had to read, what it wrote */
 };
 
@@ -179,7 +179,7 @@ struct sequence {
  * out (one operation or two at a time) or made simpler.  What comes after the
  * operation that goes wrong is cut off.  True when anything changed: where the
  * caller simplifies other things as well, both take turns until neither finds
- * more.  A sequence that does not fail stays as it is, and gives false.
+ * more.  A sequence that does not fail stays as it is: false.
  *
  * The sequence that was run last need not be the one that is left: run that
  * once more for its message. */

@@ -1,4 +1,4 @@
-/* testkit.h - what a test of this kit is written with.
+/* testkit.h - what a test is written with.
  *
  * A test never runs in the process that runs student code.  The test process
  * starts *puppets*: processes that load submission.so and call its functions
@@ -19,9 +19,8 @@
  * Two voices, never mixed: a failed assertion says that the submission is
  * wrong; testkit_broken() says that the grader is, and is never a score.
  *
- * Partners: remote.c (puppets and calls), stage.c (where they come from),
- * script.c, arena.c, observe.c and process.c (what /proc tells), plan.c
- * (faults), puppet.c (the other process), runner.c (main).
+ * README.md draws the processes.  Each section below names the file of test/
+ * that implements it; support.h has what else a test may need.
  */
 #ifndef TESTKIT_H
 #define TESTKIT_H
@@ -39,11 +38,11 @@
 #include "shared/fault_calls.h"
 #include "shared/process.h" /* process_fds(), process_children() */
 
-/* ---- tests -------------------------------------------------------------- */
+/* ---- tests (main.c, failure.c, progress.c) ------------------------------- */
 
 /* Defines a test and registers it under its name, with its rule: one sentence
  * that says what a correct submission does, shown to the student when the test
- * fails and in the rubric.  Tests run in the order in which they stand in the
+ * fails and in the rubric.  Tests run in the order in which they appear in the
  * file. */
 #define TEST(name, rule)                                                                           \
     static void name(void);                                                                        \
@@ -56,7 +55,7 @@
 void testkit_register(const char *name, const char *rule, const char *file, int line,
                       void (*function)(void));
 
-/* The seed of this run (--seed); print nothing, a failure names it itself. */
+/* The seed of this run (--seed).  A failure prints it by itself. */
 uint64_t testkit_seed(void);
 
 /* A small random generator for tests: xorshift64*, never for secrets. */
@@ -65,10 +64,9 @@ uint64_t random_next(uint64_t *state);
 /* The grader itself failed: prints why and ends the run with status 3. */
 __attribute__((noreturn, format(printf, 1, 2))) void testkit_broken(const char *format, ...);
 
-/* Waits until `condition` holds, and fails the test when it did not within
- * the deadline (20 s), or when the whole box stands still before: the only way
- * to wait.  How often it looks is no
- * verdict. */
+/* Waits until `condition` holds.  Fails the test when it does not within 20 s,
+ * or sooner when nothing in the sandbox can run any more.  The only way to
+ * wait; how often it looks decides nothing. */
 #define WAIT_UNTIL(condition)                                                                      \
     do {                                                                                           \
         struct deadline until_ = deadline_start();                                                 \
@@ -92,16 +90,16 @@ bool deadline_look_again(struct deadline *);
 /* Fails the test as one in which the submission hangs. */
 __attribute__((noreturn)) void wait_until_failed(const char *condition, const char *file, int line);
 
-/* ---- puppets ------------------------------------------------------------ */
+/* ---- puppets (puppets.c, calls.c, blocked.c) ------------------------------- */
 
 struct puppet; /* ends with its test at the latest */
 
-struct puppet *puppet_start(void); /* a new one, which becomes the current */
+struct puppet *puppet_start(void); /* a new one, which becomes the current one */
 void puppet_use(struct puppet *);  /* stubs call this one from now on */
 struct puppet *puppet_current(void);
 pid_t puppet_pid(const struct puppet *); /* as the test process sees it */
 void puppet_kill(struct puppet *);       /* SIGKILL; returns when it is dead */
-void puppet_end(struct puppet *);        /* ends it in order, by _exit(0) */
+void puppet_end(struct puppet *);        /* ends it by _exit(0) */
 
 /* Starts a call and does not wait for it:
  *     begin(p, ring_put(ring, msg, 8, -1));
@@ -113,17 +111,17 @@ void puppet_end(struct puppet *);        /* ends it in order, by _exit(0) */
 void puppet_begin(struct puppet *);
 void puppet_begun(void);
 
-/* Waits for the call that begin() started.  The value as the function gave
- * it: finish() for int, finish_word() for pointers and sizes.  errno is set. */
+/* Waits for the call that begin() started, and returns its value: finish() for
+ * int, finish_word() for pointers and sizes.  errno is set. */
 int finish(struct puppet *);
 uint64_t finish_word(struct puppet *);
 
 enum puppet_state {
     PUPPET_RETURNED, /* the call is over; finish() will not wait */
-    PUPPET_BLOCKED,  /* asleep in the kernel until somebody wakes it */
-    PUPPET_SPINNING, /* burns CPU time instead of waiting */
-    PUPPET_POLLING,  /* sleeps a little, looks, sleeps again */
-    PUPPET_HELD,     /* stands where fault_hold() stopped it */
+    PUPPET_BLOCKED,  /* asleep in the kernel until another process wakes it */
+    PUPPET_SPINNING, /* busy-waits */
+    PUPPET_POLLING,  /* sleeps for a short time, looks, sleeps again */
+    PUPPET_HELD,     /* held by fault_hold() */
     PUPPET_DEAD
 };
 /* Waits until the outstanding call of the puppet has settled into a state. */
@@ -136,28 +134,30 @@ void assert_blocked(struct puppet *);
 void assert_blocked_with_timeout(struct puppet *);
 /* Waits until the puppet touched the end of an arena_trap() buffer. */
 void assert_trapped(struct puppet *);
-/* Lets a puppet that stands there go on: the page is its from now on. */
+/* Lets such a puppet go on: it can use the page from now on. */
 void trap_release(struct puppet *);
+
+/* Puppet and test share one CPU by default, which makes a call cheap; tests
+ * of concurrency call this before they start puppets. */
+void puppets_use_all_cpus(void);
+
+/* ---- descriptors and programs of a puppet (programs.c) ------------------------ */
 
 /* Hands a descriptor to the puppet, where it gets the given number (0 to
  * 499) and is inheritable.  The test keeps its own. */
 void puppet_give_fd(struct puppet *, int fd, int as_number);
 void puppet_close_fd(struct puppet *, int number);
 
-/* The puppet becomes another program (no submission is loaded if none was
- * yet); argv[0] is a path in the box.  Descriptors below 500 stay. */
+/* The puppet executes another program (no submission is loaded if none was
+ * yet); argv[0] is a path in the sandbox.  Descriptors below 500 stay. */
 void puppet_exec(struct puppet *, const char *const argv[]);
-/* Waits for the end of the puppet; status word as waitpid gives it. */
+/* Waits for the end of the puppet, and returns its status as waitpid would. */
 int puppet_wait(struct puppet *);
-/* Path, in the box, of a program that came with the lab or the submission:
- * program_path("pipeline"), program_path("probe"). */
+/* Path, in the sandbox, of a program of the lab or the submission:
+ * program_path("pipeline"). */
 const char *program_path(const char *name);
 
-/* Puppet and test share one CPU by default, which makes a call cheap; tests
- * of concurrency call this before they start puppets. */
-void puppets_use_all_cpus(void);
-
-/* ---- many calls in one frame -------------------------------------------- */
+/* ---- many calls in one frame (script.c) ---------------------------------------- */
 
 /*     struct script *s = script_new(1000);
  *     size_t a = RECORD(s, buddy_alloc(b, 16));
@@ -181,10 +181,10 @@ uint64_t script_result(const struct script *, size_t index);
 int script_errno(const struct script *, size_t index);
 void script_clear(struct script *);
 
-/* ---- the arena ---------------------------------------------------------- */
+/* ---- the arena (arena.c) --------------------------------------------------------- */
 
-/* Memory that test and puppets see at the same address.  What is passed by
- * pointer lives here.  Zero-filled, aligned to 16, between red zones which
+/* Memory that test and puppets see at the same address, for everything that is
+ * passed by pointer.  Zero-filled, aligned to 16, between red zones which
  * are checked at the end of the test ("wrote past the end of meta").  Freed
  * with the test.  What a test judges it copies out once first: a puppet may
  * write at any time.  A child that a puppet forks has a copy of its own, as of
@@ -195,14 +195,14 @@ void *arena_alloc_at(const char *name, size_t size_bytes, size_t align_bytes,
 /* For results: filled with 0xA5, and undefined for Memcheck. */
 void *arena_out(const char *name, size_t size_bytes);
 /* A buffer that ends at a page which no puppet can touch: a copy runs into
- * it, and the puppet stops there (assert_trapped), with all locks held, until
- * it is killed or let go (trap_release). */
+ * it, and the puppet is parked there (assert_trapped), with all locks held,
+ * until it is killed or released (trap_release). */
 void *arena_trap(const char *name, size_t size_bytes);
 char *arena_string(const char *text);
 /* A NULL-terminated argv in the arena: arena_argv("ls", "-1", NULL). */
 char **arena_argv(const char *first, ...) __attribute__((sentinel));
 
-/* ---- looking at processes and objects from outside ------------------------ */
+/* ---- descriptors, children and objects from outside (leftovers.c) ------------------- */
 
 /* Fails, naming the descriptors, unless a process has these and no others. */
 void assert_fds_are(pid_t pid, const struct fd_info *expected, size_t n);
@@ -210,32 +210,35 @@ void assert_fds_are(pid_t pid, const struct fd_info *expected, size_t n);
 /* Fails, naming them, when a process has children, zombies or alive. */
 void assert_no_children(struct puppet *);
 
-/* What lies about in the box that did not when the test began: POSIX shared
- * memory, semaphores and queues, System V objects, processes without a
- * parent.  One per line, "" for none; valid until the next call. */
+/* What there is in the sandbox now and was not when the test began: POSIX
+ * shared memory, semaphores and queues, System V objects, orphans.  One per
+ * line, "" for none; valid until the next call. */
 const char *leftovers(void);
 /* Waits until there is nothing, and fails naming what stays. */
 void assert_nothing_left(void);
 /* A name for a shared object that no other run uses: object_name("ring")
- * gives "/ring-" and digits, in the arena (the stem must outlive the test).  On a machine that has no box of
- * its own (--shared), leftovers() sees only objects with such a name. */
+ * returns "/ring-" and digits, in the arena; the stem must outlive the test.
+ * Without namespaces of its own (--shared), leftovers() sees only objects with
+ * such a name. */
 char *object_name(const char *stem);
 
-/* ---- faults -------------------------------------------------------------- */
+/* ---- faults (faults.c) ---------------------------------------------------------------- */
 
-/* The calls of the submission that can be made to fail.  Counted from 1 for
- * each puppet and its children together, since fault_clear(). */
+/* Which of the submission's calls of libc fail, and how.  The n-th call is
+ * counted from 1 for each puppet and its children together, since
+ * fault_clear().  A fault that was planned and did not happen is named in the
+ * explanation of a failed test. */
 void fault_fail(struct puppet *, enum fault_call, unsigned nth, int error);
-void fault_short(struct puppet *, enum fault_call, unsigned nth, size_t at_most_bytes);
+void fault_short(struct puppet *, enum fault_call, unsigned nth, size_t max_bytes);
 /* Seeded random pauses, each at most max_us, before and after every such call. */
 void fault_delay(struct puppet *, enum fault_call, uint64_t seed, unsigned max_us);
-/* The puppet makes its n-th such call and stands right behind it, in the
- * middle of whatever it does (puppet_settle gives PUPPET_HELD), until
+/* The puppet makes its n-th such call and is held right behind it, in the
+ * middle of whatever it does (puppet_settle returns PUPPET_HELD), until
  * fault_release(), which also forgets all plans: a call that has begun is not
  * held any more. */
 void fault_hold(struct puppet *, enum fault_call, unsigned nth);
 void fault_release(struct puppet *);
-/* mmap and shmat without an address give another one in every puppet. */
+/* mmap and shmat without an address return another one in every puppet. */
 void fault_displace_maps(struct puppet *);
 bool fault_fired(const struct puppet *); /* a planned failure, short transfer or hold happened */
 unsigned fault_count(const struct puppet *, enum fault_call); /* calls made so far */

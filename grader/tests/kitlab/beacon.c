@@ -1,4 +1,4 @@
-/* beacon.c - a program for a puppet to become: writes one byte to descriptor
+/* beacon.c - a program for a puppet to execute: writes one byte to descriptor
  * 30, reads one from 31, and leaves with it as its status. */
 #include <unistd.h>
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -97,6 +98,14 @@ int spin(void)
 {
     for (volatile int i = 0;; i++)
         ;
+}
+
+int spin_until_sigxcpu(void)
+{
+    struct rlimit one_second = {1, RLIM_INFINITY};
+
+    setrlimit(RLIMIT_CPU, &one_second);
+    return spin();
 }
 
 int nap(void)

@@ -16,6 +16,7 @@ int leave_at_once(int status);
 int fork_and_return(void);
 int return_in_child_only(void);
 int spin(void);
+int spin_until_sigxcpu(void);
 int nap(void);
 int sleep_until_signal(void);
 int read_from(int fd);
@@ -36,8 +37,8 @@ void *map_shared(const char *name);
 int leave_a_thread(void);                    /* which opens and closes files */
 int leave_a_busy_thread(int fd);             /* which has used CPU time, and waits for a byte */
 int read_after_the_thread(int fd);           /* joins it first */
-int child_and_grandchild_write(int *number); /* gives what the parent has afterwards */
-int look_at_fork_server(void);               /* 0 when the stage could be looked into */
+int child_and_grandchild_write(int *number); /* returns what the parent has afterwards */
+int look_at_fork_server(void);               /* 0 when its memory can be read */
 int missing_function(void);                  /* declared here, defined nowhere */
 
 #endif

@@ -93,6 +93,18 @@ TEST(catches_an_endless_loop, "A rule.")
     spin();
 }
 
+TEST(catches_the_end_of_its_cpu_time, "A rule.")
+{
+    spin_until_sigxcpu();
+}
+
+TEST(catches_a_condition_that_never_holds, "A rule.")
+{
+    volatile bool never = false;
+
+    WAIT_UNTIL(never);
+}
+
 TEST(catches_a_sleep_for_ever, "A rule.")
 {
     sleep_until_signal();
@@ -505,4 +517,24 @@ TEST(shared_maps_lie_elsewhere_in_every_puppet, "A rule.")
     assert_non_null(first);
     assert_non_null(second);
     assert_ptr_not_equal(first, second);
+}
+
+/* ---- faults that did not happen ------------------------------------------------ */
+
+TEST(catches_a_fault_that_was_never_reached, "A rule.")
+{
+    struct puppet *p = puppet_start();
+
+    fault_hold(p, FAULT_WAIT, 4);
+    fault_fail(p, FAULT_FORK, 2, EAGAIN); /* this one happens */
+    assert_int_equal(fork_calls(3), 0);
+}
+
+TEST(catches_a_fault_that_was_planned_too_late, "A rule.")
+{
+    struct puppet *p = puppet_start();
+
+    assert_int_equal(fork_calls(3), 0);
+    fault_fail(p, FAULT_FORK, 1, EAGAIN);
+    assert_int_equal(fork_calls(1), -1);
 }

@@ -2,10 +2,9 @@
 #ifndef OBJECTS_H
 #define OBJECTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
-
-#include <stdbool.h>
 
 /* Lists into text, one per line: POSIX shared memory, semaphores and message
  * queues and System V objects of this user, and the processes that have become

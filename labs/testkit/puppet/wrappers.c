@@ -4,9 +4,9 @@
  * linker finds the executable's first: what a submission calls comes through
  * here.  Each wrapper counts the call, pauses if the plan says so, fails with
  * the planned errno, or passes on to the real function.  The plan lies in the
- * arena's control page, so that forked children obey and count as well.
+ * arena's control page, so that it holds for forked children as well.
  *
- * Only these names are exported (all else is compiled hidden), or a name of
+ * Only these names are exported (all else has hidden visibility), or a name of
  * the submission could meet one of the puppet's.  What libc calls inside
  * itself (popen, system, fopen) and raw system calls pass by.
  */
@@ -30,8 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct slot *_Atomic armed; /* NULL: obey nothing */
-static pid_t puppet;               /* which armed it; its children obey as well */
+static struct slot *_Atomic armed; /* NULL: there is no plan */
+static pid_t puppet;               /* the process that armed it */
 
 void faults_arm(struct slot *slot)
 {
@@ -169,7 +169,7 @@ static void *libc_function(const char *name)
         return value;                                                                              \
     }
 
-/* A wrapper for a call that gives its error number as its value. */
+/* A wrapper for a call that returns its error number. */
 #define WRAP_VALUE(call, name, params, ...)                                                        \
     int name params                                                                                \
     {                                                                                              \

@@ -4,7 +4,7 @@
 
 #include "shared/wire.h"
 
-/* From here to faults_disarm() the wrappers obey the slot's plan; outside
+/* From here to faults_disarm() the wrappers follow the slot's plan; outside
  * they only pass calls on. */
 void faults_arm(struct slot *slot);
 void faults_disarm(void);

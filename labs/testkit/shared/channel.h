@@ -12,7 +12,7 @@
 int channel_send(int socket, const struct frame *frame, int fd);
 
 /* Receives one frame; *fd is the descriptor that came with it, close-on-exec,
- * or -1.  Gives the number of bytes of the message (any number but
+ * or -1.  Returns the number of bytes of the message (any number but
  * sizeof(struct frame) is not a frame), 0 at the end, -1 with errno. */
 ssize_t channel_receive(int socket, struct frame *frame, int *fd);
 

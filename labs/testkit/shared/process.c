@@ -20,14 +20,14 @@
 
 #include "wire.h"
 
-enum { MAX_PROCESSES = 16384 }; /* on the whole machine, as far as one looks */
+enum { MAX_PROCESSES = 16384 }; /* that are looked at, on the whole machine */
 
 struct identity {
     uid_t uid;
     gid_t gid;
 };
 
-static struct identity become_owner(pid_t pid)
+static struct identity take_owner_id(pid_t pid)
 {
     struct identity own = {geteuid(), getegid()};
     char path[32];
@@ -41,13 +41,13 @@ static struct identity become_owner(pid_t pid)
     return own;
 }
 
-static void become_self(struct identity own)
+static void restore_own_id(struct identity own)
 {
     setfsuid(own.uid);
     setfsgid(own.gid);
 }
 
-/* Reads a small file whole into text, terminated; false when it cannot. */
+/* Reads a small file, complete and terminated, into text; false when it cannot. */
 static bool read_file(const char *path, char *text, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -90,7 +90,7 @@ static bool is_puppets_own(const struct fd_info *info)
 
 size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
 {
-    struct identity own = become_owner(pid);
+    struct identity own = take_owner_id(pid);
     char path[48];
     struct dirent *entry;
     size_t n = 0;
@@ -113,17 +113,17 @@ size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
         info->target[length] = '\0';
         info->cloexec = is_cloexec(pid, info->fd);
         if (info->cloexec && is_puppets_own(info))
-            continue; /* what else lies up there was hidden there */
+            continue; /* any other descriptor up there is the submission's */
         n++;
     }
     if (dir)
         closedir(dir);
-    become_self(own);
+    restore_own_id(own);
     qsort(out, n, sizeof *out, by_fd);
     return n;
 }
 
-/* The name in /proc/PID/stat stands in parentheses and may hold any byte,
+/* The name in /proc/PID/stat is in parentheses and may hold any byte,
  * parentheses too; the fields after it begin at the last ')'. */
 #define THREADS_OF_STAT " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d"
 static bool read_stat(pid_t pid, struct process_info *info, pid_t *parent)
@@ -148,7 +148,7 @@ static bool read_stat(pid_t pid, struct process_info *info, pid_t *parent)
     return true;
 }
 
-/* Calls `see` for every process there is, until it gives false. */
+/* Calls `see` for every process there is, until it returns false. */
 static void each_process(bool (*see)(const struct process_info *, pid_t parent, void *),
                          void *argument)
 {
@@ -332,7 +332,7 @@ bool process_activity(pid_t pid, struct process_activity *out)
     dir = opendir(path);
     if (!dir)
         return false;
-    own = become_owner(pid);
+    own = take_owner_id(pid);
     while ((entry = readdir(dir))) {
         char task[80];
 
@@ -341,7 +341,7 @@ bool process_activity(pid_t pid, struct process_activity *out)
         snprintf(task, sizeof task, "%s/%.24s", path, entry->d_name);
         any |= add_task(task, out);
     }
-    become_self(own);
+    restore_own_id(own);
     closedir(dir);
     return any;
 }

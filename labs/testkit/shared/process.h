@@ -1,5 +1,5 @@
-/* process.h - what /proc tells about a process from outside.  For the stage
- * and for tests; nothing of it needs the process to cooperate.
+/* process.h - what /proc tells about a process from outside.  For the fork
+ * server and for tests; nothing of it needs the process to cooperate.
  */
 #ifndef PROCESS_H
 #define PROCESS_H
@@ -15,7 +15,7 @@ struct fd_info {
     bool cloexec;
 };
 /* The descriptors a process has, without the puppet's own, ascending; at most
- * max are stored.  Gives their number, 0 when the process is gone. */
+ * max are stored.  Returns their number, 0 when the process is gone. */
 size_t process_fds(pid_t pid, struct fd_info *out, size_t max);
 
 struct process_info {
@@ -23,12 +23,12 @@ struct process_info {
     char state; /* R S D Z T ... */
     char name[32];
 };
-/* The children of a process, dead ones that nobody waited for (state Z)
- * included; at most max are stored.  Gives their number. */
+/* The children of a process, zombies (state Z)
+ * included; at most max are stored.  Returns their number. */
 size_t process_children(pid_t pid, struct process_info *out, size_t max);
 
 /* The processes that descend from a process, itself not included, in no
- * order; at most max are stored.  Gives their number. */
+ * order; at most max are stored.  Returns their number. */
 size_t process_descendants(pid_t root, pid_t *out, size_t max);
 
 /* The parent of a process, 0 when it is gone. */

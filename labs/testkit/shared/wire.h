@@ -13,24 +13,39 @@
 
 #include "fault_calls.h"
 
-/* A memfd, mapped at one address everywhere.  The address is free in a
- * native process, under Valgrind and under AddressSanitizer alike. */
-#define ARENA_ADDRESS ((char *)0x20000000)
-#define ARENA_BYTES ((size_t)256 << 20)
-
 enum {
     FRAME_WORDS = 6,
     FRAME_TEXT_BYTES = 128,
+    OBJECTS_BYTES = 32768,
     OWN_FDS = 500, /* descriptors from here on belong to the kit */
     MAX_PUPPETS = 64,
     MAX_MARKS = 4096,
     MAX_FAULTS = 64,
 };
 
-/* A value of this shape in a script stands for the result of an earlier call.
- * No pointer looks like it (not canonical), and no size a test would pass. */
-#define SCRIPT_VALUE_TAG 0x5c1b000000000000u
-#define SCRIPT_VALUE_MASK 0xffff000000000000u
+/* ---- frames --------------------------------------------------------------- */
+
+/* The one message on every socket; each arrives complete (SOCK_SEQPACKET).
+ *
+ *     0        4        8                16                     64            192
+ *     +--------+--------+----------------+----------------------+--------------+
+ *     |  kind  | error  |     nonce      | words[0] .. words[5] |     text     |
+ *     +--------+--------+----------------+----------------------+--------------+
+ *
+ * An answer repeats the question's nonce.  A descriptor can go with a frame
+ * (SCM_RIGHTS), and the kernel adds the sender's pid (SCM_CREDENTIALS):
+ *
+ *     test process                      puppet
+ *       FRAME_CALL  "ring_put", words ---->   calls ring_put()
+ *                   <---- FRAME_RETURNED  words[0]: value, error: errno
+ */
+struct frame {
+    uint32_t kind;
+    int32_t error;
+    uint64_t nonce;
+    uint64_t words[FRAME_WORDS];
+    char text[FRAME_TEXT_BYTES];
+};
 
 enum frame_kind {
     /* to a puppet */
@@ -39,36 +54,46 @@ enum frame_kind {
     FRAME_GIVE_FD,  /* words: number; SCM_RIGHTS: the descriptor */
     FRAME_CLOSE_FD, /* words: number */
     FRAME_EXEC,     /* words: char **argv */
-    FRAME_END,      /* leave by _exit(0); no answer */
+    FRAME_END,      /* exit by _exit(0); no answer */
     /* from a puppet */
-    FRAME_HELLO,          /* first of all, before the submission is loaded */
+    FRAME_HELLO,          /* the first, before the submission is loaded */
     FRAME_RETURNED,       /* words: value; error: errno */
     FRAME_REFUSED,        /* text: why the call was not made */
-    FRAME_CHILD_RETURNED, /* a forked child came back out of the function */
-    /* to the stage */
+    FRAME_CHILD_RETURNED, /* a forked child returned from the function */
+    /* to the fork server */
     FRAME_START,   /* words: slot, cpu or -1; SCM_RIGHTS: the arena */
-    FRAME_WAIT,    /* words: pid; answer when it has ended */
+    FRAME_WAIT,    /* words: pid; the answer comes when it has ended */
     FRAME_OBJECTS, /* answer: one text message of at most OBJECTS_BYTES */
     FRAME_SWEEP,   /* end all children */
-    /* from the stage */
-    FRAME_STARTED, /* words: pid in the box; SCM_RIGHTS: the socket */
-    FRAME_WAITED,  /* words: status word */
+    /* from the fork server */
+    FRAME_STARTED, /* words: pid in the sandbox; SCM_RIGHTS: the socket */
+    FRAME_WAITED,  /* words: status as waitpid stores it */
     FRAME_SWEPT,
     FRAME_FAILED, /* error: errno */
 };
 
-/* The one message on every socket, always whole (SOCK_SEQPACKET). */
-struct frame {
-    uint32_t kind;
-    int32_t error;
-    uint64_t nonce; /* an answer repeats the question's */
-    uint64_t words[FRAME_WORDS];
-    char text[FRAME_TEXT_BYTES];
-};
+/* ---- the arena ------------------------------------------------------------- */
 
-enum { OBJECTS_BYTES = 32768 };
+/* A memfd that the test and all puppets of a test map at one address.  The
+ * address is free in a native process, under Valgrind and under
+ * AddressSanitizer alike.
+ *
+ *     ARENA_ADDRESS                                            + ARENA_BYTES
+ *     +--------------+-----+---------+-----+-----+-----------+--------+----
+ *     | control page | red |  block  | red | red |   block   |  trap  | ...
+ *     | (its slots,  |zone |"meta"   |zone |zone |"message"  |  page  |
+ *     |  its marks)  |     |         |     |     |           |        |
+ *     +--------------+-----+---------+-----+-----+-----------+--------+----
+ *     |<-- shared -->|<-- shared with puppets, private in their forked children
+ *
+ * Blocks are handed out from low to high (arena_alloc() and others); a block
+ * of arena_trap() ends at a page that puppets cannot touch. */
+#define ARENA_ADDRESS ((char *)0x20000000)
+#define ARENA_BYTES ((size_t)256 << 20)
 
-struct script_call {
+/* ---- scripts ---------------------------------------------------------------- */
+
+struct script_call { /* a script is an array of these in the arena */
     char function[40];
     uint64_t words[FRAME_WORDS];
     uint64_t value; /* written by the puppet */
@@ -77,8 +102,30 @@ struct script_call {
     uint16_t done; /* written by the puppet */
 };
 
+/* A word of this shape in a script stands for the result of an earlier call.
+ * No pointer looks like it (not canonical), and no size that a test would pass. */
+#define SCRIPT_VALUE_TAG 0x5c1b000000000000u
+#define SCRIPT_VALUE_MASK 0xffff000000000000u
+
+/* ---- the control page --------------------------------------------------------- */
+
+/* The test writes plans and marks, puppets write counters and flags:
+ *
+ *     struct control, at ARENA_ADDRESS
+ *     +---------+---------+-- ... --+----------+------------------------+--------+
+ *     | slot 0  | slot 1  |         | slot 63  | marks[0], marks[1] ... | nmarks |
+ *     +---------+---------+-- ... --+----------+------------------------+--------+
+ *       |
+ *       +-- calls[FAULT_FORK] ...   how many such calls were made   (puppet)
+ *           faults[0], ... nfaults  which of them fail, and how     (test)
+ *           fired, delayed          what the plan has caused        (puppet)
+ *           held, trapped           1: parked; 0: go on             (puppet; test)
+ *
+ * Each puppet has the slot of its number, which its forked children share.
+ * Student code can write to all of it, so it explains and never scores. */
+
 /* What a puppet does with a piece of the arena before its next call.  Memcheck
- * is blind in memory that it saw mapped, so it is told. */
+ * knows nothing about memory that it saw mapped, so it is told. */
 enum mark_kind { MARK_DEFINED = 1, MARK_UNDEFINED, MARK_TRAP };
 struct mark {
     uint32_t kind;
@@ -93,15 +140,14 @@ struct fault {
     uint64_t bytes, seed, max_us;
 };
 
-/* One puppet's part of the control page; its children share it. */
 struct slot {
     atomic_uint calls[FAULT_CALLS];
     struct fault faults[MAX_FAULTS];
     atomic_uint nfaults;
     atomic_uint fired;
     atomic_uint delayed; /* in an injected pause now */
-    atomic_uint held;    /* stands behind a call until the test sets this to 0 */
-    atomic_uint trapped; /* stopped at a trap page */
+    atomic_uint held;    /* parked behind a call until the test sets this to 0 */
+    atomic_uint trapped; /* parked at a trap page, likewise */
     atomic_bool displace;
 };
 
@@ -113,5 +159,8 @@ struct control {
 };
 
 #define CONTROL ((struct control *)ARENA_ADDRESS)
+
+_Static_assert(offsetof(struct frame, words) == 16 && sizeof(struct frame) == 192,
+               "the frame is as drawn above");
 
 #endif

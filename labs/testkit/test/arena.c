@@ -2,7 +2,7 @@
  *
  * A memfd, sealed so that no puppet can cut it off under the test's feet, and
  * mapped by each puppet when it starts.  Behind the control page (wire.h)
- * blocks are handed out from low to high and never freed; each stands between
+ * blocks are handed out from low to high and never freed; each lies between
  * red zones.  A new arena for each test.
  */
 #include "arena.h"

@@ -26,7 +26,7 @@ static bool answered(const struct puppet *p)
     return p->busy && poll(&ready, 1, 0) == 1;
 }
 
-/* The kit itself keeps the puppet from going on: in a planned pause or at a
+/* The test itself keeps the puppet from going on: in a planned pause or at a
  * trap page.  (A planned hold is a state of its own.) */
 static bool delayed_or_trapped(const struct puppet *p)
 {

@@ -139,10 +139,10 @@ static ssize_t exchange(const struct frame *question, int give_fd, void *message
         fail_for_sandbox(how_it_ended());
     n = fd ? channel_receive(session.fork_server, message, fd)
            : recv(session.fork_server, message, size, 0);
+    if (n == 0 || (n < 0 && errno == ECONNRESET))
+        fail_for_sandbox(how_it_ended());
     if (n < 0)
         fail_for_sandbox(errno == EAGAIN ? "its fork server does not answer" : strerror(errno));
-    if (n == 0)
-        fail_for_sandbox(how_it_ended());
     return n;
 }
 

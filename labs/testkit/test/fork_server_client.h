@@ -16,7 +16,7 @@ void fork_server_close(void); /* ends it */
 
 /* Asks and waits for the answer.  give_fd goes with the question unless it is
  * -1; *fd is the descriptor that came with the answer, or -1.  False when the
- * answer is FRAME_FAILED (the error stands in it). */
+ * answer is FRAME_FAILED (which holds the error). */
 bool fork_server_ask(struct frame *question, int give_fd, struct frame *answer, int *fd);
 
 /* Ends everything that runs in the sandbox. */

@@ -4,7 +4,7 @@
  * answer must have the right size, repeat the question's nonce and come from
  * the puppet's own pid, as the kernel says; anything else fails the test.
  * Whenever LOOK_MS have passed without an answer, and only then, the test
- * checks whether the puppet still lives and whether it hangs: it used up its
+ * checks whether the puppet is still alive and whether it hangs: it used up its
  * CPU time, or nothing in the sandbox can run any more.
  *
  * Partner: puppet/requests.c, the other end.

@@ -27,8 +27,6 @@
 
 enum { MAX_TESTS = 256 };
 
-struct session session = {.fork_server = -1, .timeout_factor = 1};
-
 static struct registered registered[MAX_TESTS];
 static size_t nregistered;
 static bool any_hung;
@@ -40,12 +38,6 @@ void testkit_register(const char *name, const char *rule, const char *file, int 
         testkit_broken("more than %d tests", MAX_TESTS);
     registered[nregistered++] = (struct registered){
         .name = name, .rule = rule, .file = file, .line = line, .function = function};
-}
-
-uint64_t testkit_seed(void)
-{
-    session.seed_used = true;
-    return session.seed;
 }
 
 /* ---- one test ----------------------------------------------------------- */

@@ -38,12 +38,12 @@ struct puppet {
 size_t puppets_count(void);
 struct puppet *puppets_get(size_t index);
 
-void puppets_end(void);  /* all, in order, at the end of a test that passed */
+void puppets_end(void);  /* all, by _exit(0), when the test has come to its end */
 void puppets_kill(void); /* all; begins anew for the next test */
 
 struct puppet *current_or_new(void);
 bool puppet_is_dead(const struct puppet *);
-/* Waits; false when it still lives after timeout_ms. */
+/* Waits; false when it is still alive after timeout_ms. */
 bool puppet_ends_within(const struct puppet *, int timeout_ms);
 
 /* Takes note of the end of a puppet that is dead, or is about to be. */
