@@ -5,12 +5,14 @@
 
 LAB ?= 01-buddy
 SUB ?=
+SAMPLE ?= small
 PYTEST ?=
-export LAB SUB
+export LAB SUB SAMPLE
 
-# The only list of what has to be installed.
-PACKAGES := bubblewrap entr gcc gdb libc6-dbg libc6-dev libcmocka-dev make patch
+# The only list of what has to be installed, and what the tests need besides.
+PACKAGES := bubblewrap entr gcc gdb libc6-dbg libc6-dev libcmocka-dev libseccomp2 make patch
 PACKAGES += python3 python3-venv unifdef util-linux valgrind
+TEST_PACKAGES := cppcheck
 
 LABKIT := .venv/bin/labkit
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -21,23 +23,24 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-.PHONY: help grade test verify bench soak doctor packages clean
+.PHONY: help grade test verify bench soak doctor packages test-packages clean
 
 help:
-	@echo 'make grade                       grade a sample class of lab $(LAB)'
-	@echo 'make grade LAB=NN-name SUB=path  grade a folder, a file or an archive'
-	@echo 'make verify LAB=NN-name          prove a lab: references, broken versions, skeleton'
+	@echo 'make grade                       grade a sample class of lab $(LAB) (SAMPLE=all: a large one)'
+	@echo 'make grade LAB=NN-name SUB=path  grade a directory, a file or an archive'
+	@echo 'make verify                      prove all labs with all tests of every broken version'
+	@echo 'make verify LAB=NN-name          prove one lab'
 	@echo 'make test                        everything that proves the project'
 	@echo 'make bench LAB=NN-name           how fast the grader and the reference are'
 	@echo 'make soak LAB=NN-name            every test 200 times on a busy machine'
-	@echo 'make doctor                      what this machine can do, and how to mend it'
+	@echo 'make doctor                      what this machine can do, and how to fix it'
 	@echo 'make clean                       remove build/'
 
 grade: .venv/ready
-	@$(LABKIT) grade "$$LAB" $(if $(SUB),"$$SUB")
+	@$(LABKIT) grade "$$LAB" $(if $(SUB),"$$SUB",--sample "$$SAMPLE")
 
 verify: .venv/ready
-	@$(LABKIT) verify "$$LAB"
+	@$(LABKIT) verify $(if $(filter file,$(origin LAB)),,"$$LAB")
 
 soak: .venv/ready
 	@$(LABKIT) soak "$$LAB"
@@ -58,10 +61,12 @@ clean:
 # ---- what has to be there first ---------------------------------------------
 
 # Where there is no dpkg, `make doctor` says what is missing.
-packages:
+packages test-packages: packages := $(PACKAGES)
+test-packages: packages += $(TEST_PACKAGES)
+packages test-packages:
 	@command -v dpkg-query > /dev/null || exit 0; \
-	missing=$$(comm -23 <(printf '%s\n' $(PACKAGES) | sort) \
-	    <(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(PACKAGES) 2> /dev/null \
+	missing=$$(comm -23 <(printf '%s\n' $(packages) | sort) \
+	    <(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(packages) 2> /dev/null \
 	      | sed -n 's/^installed //p' | sort)); \
 	if [ -n "$$missing" ]; then \
 	    echo "installing" $$missing; \
@@ -75,6 +80,6 @@ packages:
 	@.venv/bin/python -m pip install --quiet --editable .
 	@touch $@
 
-.venv/tests-ready: .venv/ready
+.venv/tests-ready: .venv/ready | test-packages
 	@.venv/bin/python -m pip install --quiet --editable '.[test]'
 	@touch $@

@@ -122,7 +122,7 @@ def test_warnings_cost_their_points(new_lab_root: Path, tmp_path: Path) -> None:
     result = result_of(new_lab_root, "warns")
     failed = [t for t in result["tests"] if t["status"] != "pass"]
     assert [t["name"] for t in failed] == ["warnings"]
-    assert "twice.c:3" in failed[0]["message"]
+    assert "twice.c:3" in failed[0]["shown"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_an_interrupted_run_keeps_and_marks_what_it_found(
         text=True,
         env=os.environ | {"LABKIT_BUILD": str(new_lab_root / "build")},
     )
-    wait_until(lambda: descendants(process.pid, "puppet"))
+    wait_until(lambda: descendants(process.pid, "--fork-server"))
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 130

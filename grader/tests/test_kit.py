@@ -1,10 +1,12 @@
 """The trusted half of a lab is made again when, and only when, it has to be."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+from labkit.grading.grade import grade_submission
 from labkit.lab.kit import build_kit
-from labkit.lab.manifest import load_lab
+from labkit.lab.manifest import Sample, load_lab
 from labkit.proof.sample import sample_class
 
 LAB = "08-twice"
@@ -25,8 +27,46 @@ def test_a_changed_flag_makes_everything_again(new_lab_root: Path, tmp_path: Pat
     assert puppet.read_bytes() != before
 
 
-def test_a_new_lab_has_a_sample_class(new_lab_root: Path, tmp_path: Path) -> None:
-    """Also without accepted solutions."""
+def test_the_version_is_a_hash_of_contents(new_lab_root: Path, tmp_path: Path) -> None:
+    """Equal for every copy, whatever its times; another one when a character changes."""
+    first = build_kit(load_lab(new_lab_root, LAB))
     root = Path(shutil.copytree(new_lab_root, tmp_path / "root", symlinks=True))
-    names = [path.name for path in sample_class(load_lab(root, LAB))]
-    assert names[:2] == ["reference", "skeleton"]
+    header = root / "labs" / LAB / "twice.h"
+    header.touch()
+    assert build_kit(load_lab(root, LAB)).version == first.version
+    header.write_text(header.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert build_kit(load_lab(root, LAB)).version != first.version
+
+
+def test_given_sources_are_linked_and_nobody_hands_them_in(
+    new_lab_root: Path, tmp_path: Path
+) -> None:
+    """The grader compiles its own copy; one that a student hands in is ignored."""
+    root = Path(shutil.copytree(new_lab_root, tmp_path / "root", symlinks=True))
+    labdir = root / "labs" / LAB
+    with (labdir / "Makefile").open("a", encoding="utf-8") as file:
+        file.write("GIVEN := given.c\n")
+    text = (labdir / "Makefile").read_text(encoding="utf-8")
+    include = "include ../lab.mk\n"
+    (labdir / "Makefile").write_text(text.replace(include, "") + include, encoding="utf-8")
+    (labdir / "given.c").write_text("int times(int n);\nint times(int n) { return 2 * n; }\n")
+    folder = tmp_path / "doe"
+    folder.mkdir()
+    code = '#include "twice.h"\nint times(int n);\nint twice_twice(int n) { return times(n); }\n'
+    (folder / "twice.c").write_text(code, encoding="utf-8")
+    (folder / "given.c").write_text("int times(int n) { return 3 * n; }\n", encoding="utf-8")
+    result = grade_submission(load_lab(root, LAB), folder)
+    assert (result.score, result.submission.files) == (100, ("twice.c",))
+
+
+def test_a_new_lab_has_a_sample_class(new_lab_root: Path, tmp_path: Path) -> None:
+    """Also without accepted solutions; the small class holds the broken versions it names."""
+    root = Path(shutil.copytree(new_lab_root, tmp_path / "root", symlinks=True))
+    lab = load_lab(root, LAB)
+    small = ["reference", "reference as zip.zip", "skeleton", "does not compile"]
+    assert [path.name for path in sample_class(lab)] == small
+    sample = Sample(broken=("copy_leaked",), hangs="number_not_doubled")
+    names = [path.name for path in sample_class(replace(lab, sample=sample))]
+    assert names[3:5] == ["broken copy_leaked", "hangs number_not_doubled"]
+    everything = [path.name for path in sample_class(lab, everything=True)]
+    assert len(everything) == len(small) + 4

@@ -107,7 +107,7 @@ def test_a_grader_that_breaks_is_an_error(run: Run, pytester: pytest.Pytester) -
     result.stdout.fnmatch_lines(["grader error: *tired*"])
     result = run(LAB, "--box", "cardboard", "-k", "doubles")
     result.assert_outcomes(errors=1, deselected=2)
-    result.stdout.fnmatch_lines(["*no box kind 'cardboard'*"])
+    result.stdout.fnmatch_lines(["*no sandbox of kind 'cardboard'*"])
 
 
 def test_a_wrong_manifest_is_a_collection_error(run: Run, pytester: pytest.Pytester) -> None:

@@ -42,7 +42,7 @@ def test_the_files_of_a_new_lab_lie_where_they_belong(empty_root: Path) -> None:
     assert lab.files == ("mail_box.c",)
     assert "TODO(08-mail-box)" in (lab.labdir / "mail_box.c").read_text()
     assert "int mail_box_twice(int number);" in (lab.labdir / "mail_box.h").read_text()
-    assert "| **Together** | **100** |" in (empty_root / "handouts/08-mail-box.md").read_text()
+    assert "| **Total** | **100** |" in (empty_root / "handouts/08-mail-box.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["mailbox", "8-mailbox", "08-Mailbox", "08-", "08--x", "../08-x"])
