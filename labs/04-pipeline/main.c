@@ -1,6 +1,6 @@
-/* main.c - the program `pipeline`, a shell's pipelines without the shell.
+/* main.c - the program `pipeline`: a shell's pipelines without the shell.
  *
- * Usage and exit statuses: pipeline.h.  The work is done in pipeline.c.
+ * Its usage and exit statuses are in pipeline.h; pipeline.c does the work.
  */
 #define _GNU_SOURCE
 #include "pipeline.h"
@@ -23,7 +23,9 @@ static void usage(const char *problem)
     exit(EXIT_USAGE);
 }
 
-/* TODO(04-pipeline): this runs one command; no |, no --status, no signals. */
+/* TODO(04-pipeline): this runs one command.  It neither splits its arguments at
+ * | nor knows any option, and a stage that a signal killed gets no exit status.
+ */
 int main(int argc, char *argv[])
 {
     if (argc < 2)

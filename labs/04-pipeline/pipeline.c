@@ -1,6 +1,5 @@
-/* pipeline.c - stages by fork and exec, pipes between them (see pipeline.h).
- *
- * Partner: main.c, the program.
+/* pipeline.c - pipeline_run: starts stages by fork and exec and connects them
+ * by pipes.  The contract is pipeline.h; main.c is the program that uses it.
  */
 #define _GNU_SOURCE
 #include "pipeline.h"
@@ -35,10 +34,15 @@ static bool arguments_valid(const struct pipeline_stage *stages, size_t nstages,
 
 /* TODO(04-pipeline): this starts one stage and never makes a pipe.
  *
- * What is missing, in the order in which it is best built: in_fd and out_fd;
- * a second stage and the pipe between; any number of stages, all of them
- * started before the first one is waited for; the descriptors that neither
- * parent nor stage may keep; signals; failures of fork and pipe, undone.
+ * Add what is missing in this order: redirection of in_fd and out_fd; a second
+ * stage and the pipe between the two; any number of stages, all of them started
+ * before the first one is waited for; closing the descriptors that neither the
+ * parent nor a stage may keep; signals; undoing everything when fork or pipe
+ * fails.
+ *
+ * A reader gets end-of-file when the last write end of its pipe is closed, in
+ * whatever process; a writer gets SIGPIPE when the last read end is closed.  So
+ * a pipeline that hangs usually has an end open in one process too many.
  */
 int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd, int out_fd,
                  int status[])

@@ -1,23 +1,24 @@
-/* probe.c - a stage that does what it is told, for tests and experiments.
+/* probe.c - a stage that does what its arguments say, for tests and experiments.
  *
- *     probe WORD...
+ *     probe ACTION...
  *
- * does one thing after another, from left to right, and then exits with 0:
+ * performs the actions from left to right and then exits with 0:
  *     write TEXT     writes TEXT and a newline to standard output
- *     pass           copies standard input to standard output
- *     emit BYTES     writes so many bytes of a fixed pattern
- *     check BYTES    reads to the end; exits with 1 unless it is that pattern
- *     report         writes what it was started with to standard output:
- *                    descriptors, blocked and ignored signals
- *     announce NAME  sends struct announcement on descriptor 2
- *     gate FD        waits until something, or the end, can be read from FD
+ *     pass           copies standard input to standard output until end-of-file
+ *     emit BYTES     writes this many bytes of a fixed pattern
+ *     check BYTES    reads until end-of-file; exits with 1 unless it read
+ *                    exactly this many bytes of that pattern
+ *     report         writes the descriptors, blocked signals and ignored
+ *                    signals that it was started with to standard output
+ *     announce NAME  sends struct announcement to the socket at descriptor 2
+ *     gate FD        waits until a byte or end-of-file can be read from FD
  *     exit N         exits with N
- *     die N          dies by signal N
- * and, to start other programs under odd circumstances:
+ *     die N          kills itself with signal N
+ * These set up an unusual parent for another program:
  *     ignore N, block N   ignores or blocks signal N
- *     foster FD      has a child that waits at gate FD, and leaves it alone
- *     zombie N       has a child that has exited with N, and leaves it alone
- *     exec COMMAND [ARG]...   becomes that command
+ *     child FD       forks a child that waits at gate FD, and does not wait for it
+ *     zombie N       forks a child that exits with N, and does not wait for it
+ *     exec COMMAND [ARG]...   executes COMMAND in its own process
  */
 #define _GNU_SOURCE
 #include "probe.h"
@@ -35,7 +36,7 @@ enum { BUFFER_BYTES = 65536 };
 
 static unsigned char buffer[BUFFER_BYTES];
 
-static void die(const char *what)
+static void fail(const char *what)
 {
     dprintf(STDERR_FILENO, "probe: %s: %s\n", what, strerror(errno));
     _exit(99);
@@ -49,7 +50,7 @@ static void write_all(const void *data, size_t len_bytes)
         ssize_t n = write(STDOUT_FILENO, next, len_bytes);
 
         if (n == -1)
-            die("write");
+            fail("write");
         next += n;
         len_bytes -= (size_t)n;
     }
@@ -60,7 +61,7 @@ static size_t read_some(void)
     ssize_t n = read(STDIN_FILENO, buffer, sizeof buffer);
 
     if (n == -1)
-        die("read");
+        fail("read");
     return (size_t)n;
 }
 
@@ -70,8 +71,8 @@ static void pass(void)
         write_all(buffer, n);
 }
 
-/* Byte number `at` of the pattern: two bytes in a row, or at distance 64 KiB,
- * are rarely the same, so that lost and doubled blocks show. */
+/* Byte number `at` of the pattern.  Two adjacent bytes, or two bytes 64 KiB
+ * apart, are rarely equal, so that lost and repeated blocks are noticed. */
 static unsigned char pattern(unsigned long long at)
 {
     unsigned long long x = (at + 1) * 0x9E3779B97F4A7C15ULL;
@@ -101,12 +102,12 @@ static void check(unsigned long long size_bytes)
                 _exit(1);
             }
     if (at != size_bytes) {
-        dprintf(STDERR_FILENO, "probe: %llu bytes, not %llu\n", at, size_bytes);
+        dprintf(STDERR_FILENO, "probe: read %llu bytes, not %llu\n", at, size_bytes);
         _exit(1);
     }
 }
 
-static void look(struct announcement *me)
+static void get_signals(struct announcement *me)
 {
     sigset_t blocked;
 
@@ -146,7 +147,7 @@ static void report(void)
         target[n] = '\0';
         printf("%d -> %s\n", fd, target);
     }
-    look(&me);
+    get_signals(&me);
     print_signals("blocked", me.blocked);
     print_signals("ignored", me.ignored);
     fflush(stdout);
@@ -157,9 +158,9 @@ static void announce(const char *name)
     struct announcement me = {.magic = PROBE_MAGIC};
 
     snprintf(me.name, sizeof me.name, "%s", name);
-    look(&me);
+    get_signals(&me);
     if (send(PROBE_CONTROL_FD, &me, sizeof me, MSG_NOSIGNAL) != (ssize_t)sizeof me)
-        die("announce");
+        fail("announce");
 }
 
 static void gate(int fd)
@@ -168,15 +169,15 @@ static void gate(int fd)
 
     while (read(fd, &byte, 1) == -1)
         if (errno != EINTR)
-            die("gate");
+            fail("gate");
 }
 
-static void foster(int fd)
+static void start_child(int fd)
 {
     pid_t pid = fork();
 
     if (pid == -1)
-        die("foster");
+        fail("child");
     if (pid == 0) {
         gate(fd);
         _exit(0);
@@ -191,7 +192,7 @@ static void zombie(int number)
     if (pid == 0)
         _exit(number);
     if (pid == -1 || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == -1)
-        die("zombie");
+        fail("zombie");
 }
 
 static void block(int number)
@@ -203,20 +204,20 @@ static void block(int number)
     sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* The argument of the word before it. */
-static const char *argument(char **word)
+/* The argument of an action that needs one. */
+static const char *argument(char **action)
 {
-    if (word[1] == NULL) {
-        dprintf(STDERR_FILENO, "probe: %s needs an argument\n", word[0]);
+    if (action[1] == NULL) {
+        dprintf(STDERR_FILENO, "probe: %s needs an argument\n", action[0]);
         _exit(99);
     }
-    return word[1];
+    return action[1];
 }
 
-/* Does one word; returns how many elements of argv it took. */
-static int perform(char **word)
+/* Performs one action; returns how many elements of argv it took. */
+static int perform(char **action)
 {
-    const char *name = word[0];
+    const char *name = action[0];
 
     if (strcmp(name, "pass") == 0) {
         pass();
@@ -227,7 +228,7 @@ static int perform(char **word)
         return 1;
     }
 
-    const char *text = argument(word);
+    const char *text = argument(action);
     int number = atoi(text);
 
     if (strcmp(name, "write") == 0) {
@@ -246,20 +247,20 @@ static int perform(char **word)
     } else if (strcmp(name, "die") == 0) {
         signal(number, SIG_DFL);
         raise(number);
-        die("die");
+        fail("die");
     } else if (strcmp(name, "ignore") == 0) {
         signal(number, SIG_IGN);
     } else if (strcmp(name, "block") == 0) {
         block(number);
-    } else if (strcmp(name, "foster") == 0) {
-        foster(number);
+    } else if (strcmp(name, "child") == 0) {
+        start_child(number);
     } else if (strcmp(name, "zombie") == 0) {
         zombie(number);
     } else if (strcmp(name, "exec") == 0) {
-        execvp(word[1], word + 1);
-        die(word[1]);
+        execvp(action[1], action + 1);
+        fail(action[1]);
     } else {
-        dprintf(STDERR_FILENO, "probe: no such word: %s\n", name);
+        dprintf(STDERR_FILENO, "probe: unknown action: %s\n", name);
         _exit(99);
     }
     return 2;

@@ -1,14 +1,14 @@
-/* probe.h - what probe.c tells the tests. */
+/* probe.h - what the helper program probe tells a test about itself. */
 #ifndef PROBE_H
 #define PROBE_H
 
-/* A SOCK_SEQPACKET socket to the test, at the one number that every stage
- * inherits, also of a caller who closes whatever lies above 2. */
+/* Where a probe finds the SOCK_SEQPACKET socket to the test: descriptor 2,
+ * because every stage has it, even if it closes all descriptors above 2. */
 enum { PROBE_CONTROL_FD = 2 };
 
 #define PROBE_MAGIC 0x70726f62652d3034ULL
 
-/* Bit n - 1 of the sets stands for signal n. */
+/* Bit n - 1 of a set stands for signal n. */
 struct announcement {
     unsigned long long magic;
     char name[16];

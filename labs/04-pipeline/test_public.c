@@ -1,95 +1,96 @@
-/* test_public.c - the first third of the tests, and the lecture's example.
+/* test_public.c - the public tests, about a third of all points.
  *
- * How to read one: LINE(...) is a pipeline, CMD(...) one command of it; IN and
- * OUT are files that the test made and handed over.
+ * How to read one: PIPELINE(...) is a pipeline and CMD(...) one command of it;
+ * IN and OUT are the descriptors of two files that the test made and passed to
+ * the process in which your code runs.
  */
 #define _GNU_SOURCE
 #include "test_support.h"
 
 TEST(one_stage_reads_in_fd_and_writes_out_fd,
-     "A stage has in_fd as its descriptor 0 and out_fd as its descriptor 1.")
+     "A single stage reads in_fd as its descriptor 0 and writes out_fd as its descriptor 1.")
 {
     int in = input_file("three\nblind\nmice\n");
     int out = output_file();
 
-    puppet_between(in, out);
-    assert_line_succeeds(LINE(CMD("tr", "a-z", "A-Z")), IN, OUT);
+    puppet_with_files(in, out);
+    assert_pipeline_succeeds(PIPELINE(CMD("tr", "a-z", "A-Z")), IN, OUT);
     assert_file_holds(out, "THREE\nBLIND\nMICE\n");
 }
 
 TEST(stages_pass_data_on_in_order,
-     "What stage i writes to descriptor 1 is what stage i + 1 reads from descriptor 0, and the "
-     "end of file arrives as well.")
+     "Each stage reads from descriptor 0 what the stage before it writes to descriptor 1, up to "
+     "end-of-file.")
 {
     int in = input_file("a\n");
     int out = output_file();
 
-    puppet_between(in, out);
-    assert_line_succeeds(LINE(CMD("sed", "s/a/ab/"), CMD("sed", "s/b/bc/")), IN, OUT);
+    puppet_with_files(in, out);
+    assert_pipeline_succeeds(PIPELINE(CMD("sed", "s/a/ab/"), CMD("sed", "s/b/bc/")), IN, OUT);
     assert_file_holds(out, "abc\n");
 
     rewind_files(in, out);
-    assert_line_succeeds(LINE(CMD("sed", "s/a/ab/"), CMD("sed", "s/b/bc/"), CMD("sed", "s/c/cd/")),
-                         IN, OUT);
+    assert_pipeline_succeeds(
+        PIPELINE(CMD("sed", "s/a/ab/"), CMD("sed", "s/b/bc/"), CMD("sed", "s/c/cd/")), IN, OUT);
     assert_file_holds(out, "abcd\n");
 }
 
-TEST(the_lecture_s_pipeline_lists_a_folder,
-     "ls -1 | cut -d. -f1 | sort | uniq | tee dirents writes the names, sorted and once each, to "
-     "out_fd and to the file.")
+TEST(the_lecture_example_lists_a_directory,
+     "ls -1 | cut -d. -f1 | sort | uniq | tee dirents writes the sorted names, without "
+     "duplicates, to out_fd and to dirents.")
 {
-    /* dirents exists before, so that ls sees it whenever tee opens it */
-    char *folder = shell("d=$(mktemp -d) && cd \"$d\" && touch buddy.c buddy.h main.c notes "
-                         "dirents && echo \"$d\"",
-                         "");
+    /* dirents exists before, so that ls lists it whenever tee opens it */
+    char *directory = shell("d=$(mktemp -d) && cd \"$d\" && touch buddy.c buddy.h main.c notes "
+                            "dirents && echo \"$d\"",
+                            "");
     char dirents[200];
     int in = input_file("");
     int out = output_file();
 
-    snprintf(dirents, sizeof dirents, "%s/dirents", folder);
-    puppet_between(in, out);
+    snprintf(dirents, sizeof dirents, "%s/dirents", directory);
+    puppet_with_files(in, out);
 
-    struct line line = LINE(CMD("ls", "-1", folder), CMD("cut", "-d.", "-f1"), CMD("sort"),
-                            CMD("uniq"), CMD("tee", dirents));
-    int result = run_line(line, IN, OUT);
+    struct pipeline pipeline = PIPELINE(CMD("ls", "-1", directory), CMD("cut", "-d.", "-f1"),
+                                        CMD("sort"), CMD("uniq"), CMD("tee", dirents));
+    int result = run_pipeline(pipeline, IN, OUT);
     int error = errno;
-    char *written = shell("cat \"$1/dirents\" && rm -r \"$1\"", folder);
+    char *written = shell("cat \"$1/dirents\" && rm -r \"$1\"", directory);
 
     errno = error;
     assert_succeeds(result);
-    for (size_t i = 0; i < line.nstages; i++)
-        assert_stage_exited(line, i, 0);
+    for (size_t i = 0; i < pipeline.nstages; i++)
+        assert_stage_exited(pipeline, i, 0);
     assert_file_holds(out, "buddy\ndirents\nmain\nnotes\n");
     assert_string_equal(written, "buddy\ndirents\nmain\nnotes");
     free(written);
-    free(folder);
+    free(directory);
 }
 
-TEST(every_status_stands_in_its_place,
-     "status[i] is the status word of stage i as waitpid gives it, for an exit and for a death "
+TEST(every_stage_reports_its_wait_status,
+     "status[i] is the wait status of stage i as waitpid stores it, for an exit and for a death "
      "by signal.")
 {
     int in = input_file("");
     int out = output_file();
 
-    puppet_between(in, out);
+    puppet_with_files(in, out);
 
-    struct line line =
-        LINE(CMD("sh", "-c", "exit 3"), CMD("true"), CMD("sh", "-c", "kill -KILL $$"),
-             CMD("sh", "-c", "exit 255"), CMD("sh", "-c", "kill -TERM $$"), CMD("false"));
+    struct pipeline pipeline =
+        PIPELINE(CMD("sh", "-c", "exit 3"), CMD("true"), CMD("sh", "-c", "kill -KILL $$"),
+                 CMD("sh", "-c", "exit 255"), CMD("sh", "-c", "kill -TERM $$"), CMD("false"));
 
-    assert_succeeds(run_line(line, IN, OUT));
-    assert_stage_exited(line, 0, 3);
-    assert_stage_exited(line, 1, 0);
-    assert_stage_killed(line, 2, SIGKILL);
-    assert_stage_exited(line, 3, 255);
-    assert_stage_killed(line, 4, SIGTERM);
-    assert_stage_exited(line, 5, 1);
+    assert_succeeds(run_pipeline(pipeline, IN, OUT));
+    assert_stage_exited(pipeline, 0, 3);
+    assert_stage_exited(pipeline, 1, 0);
+    assert_stage_killed(pipeline, 2, SIGKILL);
+    assert_stage_exited(pipeline, 3, 255);
+    assert_stage_killed(pipeline, 4, SIGTERM);
+    assert_stage_exited(pipeline, 5, 1);
 }
 
-TEST(a_command_that_cannot_run_exits_127_or_126,
-     "When exec fails, that stage exits with 127 for ENOENT and 126 for anything else, the "
-     "others run, and pipeline_run returns 0; a script without #! runs as execvp has it.")
+TEST(a_failed_exec_exits_with_127_or_126,
+     "A stage whose exec fails exits with 127 for ENOENT and 126 for any other error, and "
+     "pipeline_run returns 0.")
 {
     char *script = shell("f=$(mktemp) && echo 'echo ran \"$1\"' >\"$f\" && chmod +x \"$f\" && "
                          "echo \"$f\"",
@@ -97,83 +98,84 @@ TEST(a_command_that_cannot_run_exits_127_or_126,
     int in = input_file("");
     int out = output_file();
 
-    puppet_between(in, out);
+    puppet_with_files(in, out);
 
-    struct line line = LINE(CMD("there-is-no-such-command"), CMD("/"), CMD("/dev/null/command"),
-                            CMD(""), CMD(script, "without #!"));
-    int result = run_line(line, IN, OUT);
+    struct pipeline pipeline =
+        PIPELINE(CMD("there-is-no-such-command"), CMD("/"), CMD("/dev/null/command"), CMD(""),
+                 CMD(script, "without #!"));
+    int result = run_pipeline(pipeline, IN, OUT);
     int error = errno;
 
     free(shell("rm \"$1\"", script));
     errno = error;
     assert_succeeds(result);
-    assert_stage_exited(line, 0, 127); /* ENOENT */
-    assert_stage_exited(line, 1, 126); /* EACCES */
-    assert_stage_exited(line, 2, 126); /* ENOTDIR */
-    assert_stage_exited(line, 3, 127); /* ENOENT */
-    assert_stage_exited(line, 4, 0);   /* execvp asks sh */
+    assert_stage_exited(pipeline, 0, 127); /* ENOENT */
+    assert_stage_exited(pipeline, 1, 126); /* EACCES */
+    assert_stage_exited(pipeline, 2, 126); /* ENOTDIR */
+    assert_stage_exited(pipeline, 3, 127); /* ENOENT */
+    assert_stage_exited(pipeline, 4, 0);   /* execvp runs it by sh */
     assert_file_holds(out, "ran without #!\n");
     free(script);
 }
 
 TEST(bad_arguments_are_refused,
-     "Missing stages, status, argv or argv[0] give EINVAL, a descriptor that is not open gives "
-     "EBADF, and then nothing is started and status is not written.")
+     "Invalid arguments are refused with EINVAL, or EBADF for a closed descriptor, before "
+     "anything is started or written to status[].")
 {
     int in = input_file("");
     int out = output_file();
-    struct puppet *p = puppet_between(in, out);
-    struct line line = LINE(CMD("true"), CMD("true"));
-    struct line nameless = LINE(CMD("true"), arena_alloc("an argv without a name", 16));
-    struct line none = LINE(CMD("true"), NULL);
+    struct puppet *p = puppet_with_files(in, out);
+    struct pipeline pipeline = PIPELINE(CMD("true"), CMD("true"));
+    struct pipeline no_argv0 = PIPELINE(CMD("true"), arena_alloc("an argv without argv[0]", 16));
+    struct pipeline no_argv = PIPELINE(CMD("true"), NULL);
 
-    nameless.status = none.status = line.status;
-    line.status[0] = line.status[1] = 4711;
+    no_argv0.status = no_argv.status = pipeline.status;
+    pipeline.status[0] = pipeline.status[1] = 4711;
     fault_clear(p); /* counts from here */
 
-    assert_fails_with(EINVAL, pipeline_run(line.stages, 0, IN, OUT, line.status));
-    assert_fails_with(EINVAL, pipeline_run(NULL, 2, IN, OUT, line.status));
-    assert_fails_with(EINVAL, pipeline_run(line.stages, 2, IN, OUT, NULL));
-    assert_fails_with(EINVAL, run_line(nameless, IN, OUT));
-    assert_fails_with(EINVAL, run_line(none, IN, OUT));
-    assert_fails_with(EBADF, run_line(line, 400, OUT));
-    assert_fails_with(EBADF, run_line(line, IN, 400));
-    assert_fails_with(EBADF, run_line(line, -1, OUT));
-    assert_fails_with(EBADF, run_line(line, IN, -1));
+    assert_fails_with(EINVAL, pipeline_run(pipeline.stages, 0, IN, OUT, pipeline.status));
+    assert_fails_with(EINVAL, pipeline_run(NULL, 2, IN, OUT, pipeline.status));
+    assert_fails_with(EINVAL, pipeline_run(pipeline.stages, 2, IN, OUT, NULL));
+    assert_fails_with(EINVAL, run_pipeline(no_argv0, IN, OUT));
+    assert_fails_with(EINVAL, run_pipeline(no_argv, IN, OUT));
+    assert_fails_with(EBADF, run_pipeline(pipeline, 400, OUT));
+    assert_fails_with(EBADF, run_pipeline(pipeline, IN, 400));
+    assert_fails_with(EBADF, run_pipeline(pipeline, -1, OUT));
+    assert_fails_with(EBADF, run_pipeline(pipeline, IN, -1));
 
-    if (line.status[0] != 4711 || line.status[1] != 4711)
-        fail_msg("a call that was refused wrote to status[]");
+    if (pipeline.status[0] != 4711 || pipeline.status[1] != 4711)
+        fail_msg("a call with invalid arguments wrote to status[]");
     if (fault_count(p, FAULT_FORK) + fault_count(p, FAULT_SPAWN) != 0)
-        fail_msg("a call that was refused started something");
+        fail_msg("a call with invalid arguments started a process");
     assert_no_children(p);
 }
 
-TEST(all_stages_run_at_the_same_time, "All stages are started before the first one is waited for.")
+TEST(all_stages_run_concurrently, "All stages are started before the first one is waited for.")
 {
     int in = input_file("through\n");
     int out = output_file();
-    struct puppet *p = puppet_between(in, out);
+    struct puppet *p = puppet_with_files(in, out);
     struct control control = control_open(p);
-    struct told told[4];
-    struct line line = LINE(
+    struct probe probes[4];
+    struct pipeline pipeline = PIPELINE(
         PROBE("announce", "0", "gate", "2", "pass"), PROBE("announce", "1", "gate", "2", "pass"),
         PROBE("announce", "2", "gate", "2", "pass"), PROBE("announce", "3", "gate", "2", "pass"));
 
-    begin(p, run_line(line, IN, OUT));
-    control_await(control, p, told, 4); /* nobody gets on before all are there */
-    control_let_pass(control);
+    begin(p, run_pipeline(pipeline, IN, OUT));
+    control_await_probes(control, p, probes, 4); /* none ends before all have been started */
+    control_open_gates(control);
     assert_succeeds(finish(p));
     assert_file_holds(out, "through\n");
 }
 
-/* A line of so many cats. */
-static struct outcome program_with_stages(const char *pipeline, size_t nstages)
+/* Runs the program with this many cats. */
+static struct outcome run_cats(const char *program, size_t nstages)
 {
     const char **argv = calloc(2 * nstages + 1, sizeof argv[0]);
 
     if (argv == NULL)
         testkit_broken("no memory");
-    argv[0] = pipeline;
+    argv[0] = program;
     for (size_t i = 1; i < 2 * nstages; i++)
         argv[i] = i % 2 == 1 ? "cat" : "|";
 
@@ -185,52 +187,62 @@ static struct outcome program_with_stages(const char *pipeline, size_t nstages)
     return outcome;
 }
 
-TEST(the_program_does_what_a_shell_does,
-     "pipeline splits at words that are exactly |, however many, exits with the last stage's "
-     "status (128 + n for signal n), prints all of them with --status unless pipeline_run fails, "
-     "ends its options at --, exits with 2 when it is called wrongly and with 125 when "
-     "pipeline_run fails.")
+static void assert_program_runs_stages(const char *program)
 {
-    const char *pipeline = program_path("pipeline");
-
-    assert_outcome(PROGRAM(pipeline, "printf", "%s\\n", "b.c", "a.c", "b.h", "|", "cut", "-d.",
+    assert_outcome(PROGRAM(program, "printf", "%s\\n", "b.c", "a.c", "b.h", "|", "cut", "-d.",
                            "-f1", "|", "sort", "|", "uniq"),
                    0, "a\nb\n", "");
     assert_outcome(
-        run_program("read me\n", (const char *const[]){pipeline, "cat", "|", "cat", NULL}), 0,
+        run_program("read me\n", (const char *const[]){program, "cat", "|", "cat", NULL}), 0,
         "read me\n", "");
-    assert_outcome(PROGRAM(pipeline, "sh", "-c", "exit 3", "|", "sh", "-c", "exit 4"), 4, "", "");
-    assert_outcome(PROGRAM(pipeline, "true", "|", "sh", "-c", "kill -TERM $$"), 128 + SIGTERM, "",
+    assert_outcome(PROGRAM(program, "sh", "-c", "exit 3", "|", "sh", "-c", "exit 4"), 4, "", "");
+    assert_outcome(PROGRAM(program, "true", "|", "sh", "-c", "kill -TERM $$"), 128 + SIGTERM, "",
                    "");
-    assert_outcome(PROGRAM(pipeline, "--status", "sh", "-c", "exit 3", "|", "sh", "-c",
+    assert_outcome(run_cats(program, 40), 0, "far\n", "");
+}
+
+static void assert_program_takes_options(const char *program)
+{
+    assert_outcome(PROGRAM(program, "--status", "sh", "-c", "exit 3", "|", "sh", "-c",
                            "kill -KILL $$", "|", "echo", "--status", "a|b", "||"),
                    0, "--status a|b ||\n", "status: 3 137 0\n");
-    assert_outcome(PROGRAM(pipeline, "--status", "--", "false"), 1, "", "status: 1\n");
-    assert_outcome(program_with_stages(pipeline, 40), 0, "far\n", "");
+    assert_outcome(PROGRAM(program, "--status", "--", "false"), 1, "", "status: 1\n");
 
-    /* words that look like options, and are commands that do not exist */
-    assert_outcome(PROGRAM(pipeline, "--", "--status"), 127, "", ANYTHING);
-    assert_outcome(PROGRAM(pipeline, "-"), 127, "", ANYTHING);
+    /* these look like options, but are commands that do not exist */
+    assert_outcome(PROGRAM(program, "--", "--status"), 127, "", ANYTHING);
+    assert_outcome(PROGRAM(program, "-"), 127, "", ANYTHING);
+}
 
-    /* with one descriptor to spare there is no pipe */
-    struct outcome failed = PROGRAM("/bin/sh", "-c", "ulimit -n 4 && exec \"$@\"", "sh", pipeline,
+static void assert_program_reports_a_failure(const char *program)
+{
+    /* at most four descriptors: 0, 1, 2 and one more, too few for a pipe */
+    struct outcome failed = PROGRAM("/bin/sh", "-c", "ulimit -n 4 && exec \"$@\"", "sh", program,
                                     "--status", "true", "|", "true");
-    char *said = contents(failed.err);
+    char *printed = contents(failed.err);
 
-    if (strncmp(said, "status:", 7) == 0 || strstr(said, "\nstatus:") != NULL)
-        fail_msg("%s: pipeline_run failed, and there is a line with statuses", failed.command);
-    free(said);
+    if (strncmp(printed, "status:", 7) == 0 || strstr(printed, "\nstatus:") != NULL)
+        fail_msg("%s: pipeline_run failed, but the program printed a status line", failed.command);
+    free(printed);
     assert_outcome(failed, 125, "", SOMETHING);
+}
 
-    const char *const wrong[][6] = {{pipeline},
-                                    {pipeline, "--"},
-                                    {pipeline, "--status"},
-                                    {pipeline, "--nonsense", "true"},
-                                    {pipeline, "-x", "true"},
-                                    {pipeline, "|", "echo", "x"},
-                                    {pipeline, "echo", "x", "|"},
-                                    {pipeline, "true", "|", "|", "true"}};
+TEST(the_program_does_what_a_shell_does,
+     "The program splits its arguments at |, takes its options, and exits with the status that "
+     "pipeline.h specifies for each case.")
+{
+    const char *program = program_path("pipeline");
+    const char *const wrong_usage[][6] = {{program},
+                                          {program, "--"},
+                                          {program, "--status"},
+                                          {program, "--nonsense", "true"},
+                                          {program, "-x", "true"},
+                                          {program, "|", "echo", "x"},
+                                          {program, "echo", "x", "|"},
+                                          {program, "true", "|", "|", "true"}};
 
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        assert_outcome(run_program("", wrong[i]), 2, "", SOMETHING);
+    assert_program_runs_stages(program);
+    assert_program_takes_options(program);
+    assert_program_reports_a_failure(program);
+    for (size_t i = 0; i < sizeof wrong_usage / sizeof wrong_usage[0]; i++)
+        assert_outcome(run_program("", wrong_usage[i]), 2, "", SOMETHING);
 }

@@ -1,10 +1,10 @@
 /* test_support.h - what the public and the hidden tests of this lab share.
  *
- * A test hands the puppet a file to read (descriptor IN) and one to write
- * (OUT), runs a line of stages, and looks at what came out.  Where it must
- * look at stages while they run, the stages are probes (probe.c): each
- * announces itself on a socket, which tells its pid, and waits at a gate
- * until the test has looked.
+ * A test passes two files to the puppet, one to read (descriptor IN) and one to
+ * write (OUT), lets it run a pipeline, and checks the output and the wait
+ * statuses.  Where a test must examine stages while they run, the stages are
+ * probes (probe.c): each announces itself on a socket, which also tells its
+ * pid, and then waits at a gate until the test opens it.
  */
 #ifndef TEST_SUPPORT_H
 #define TEST_SUPPORT_H
@@ -34,7 +34,7 @@ enum { MAX_FDS = 100, MAX_NAMED = 8 };
 
 /* ---- files -------------------------------------------------------------- */
 
-/* A file that is in no folder and holds `text`, to be read from its
+/* A file without a directory entry that holds `text`, positioned at its
  * beginning; /proc/PID/fd shows it as /memfd:NAME. */
 static int UNUSED_ file_named(const char *name, const char *text, size_t len_bytes)
 {
@@ -64,7 +64,7 @@ static size_t UNUSED_ file_size(int fd)
     return (size_t)status.st_size;
 }
 
-/* All of a file, malloc'ed, with a '\0' behind it. */
+/* The contents of a file, allocated with malloc and terminated by '\0'. */
 static char UNUSED_ *contents(int fd)
 {
     size_t size_bytes = file_size(fd);
@@ -78,7 +78,7 @@ static char UNUSED_ *contents(int fd)
     return text;
 }
 
-/* A text as C writes it, cut off where it gets long. */
+/* A text as a C string literal, truncated when it is too long. */
 static const char UNUSED_ *quoted(const char *text, char *space, size_t size)
 {
     size_t n = 0;
@@ -106,16 +106,16 @@ static void UNUSED_ check_file_holds(int fd, const char *name, const char *expec
     free(text);
 }
 
-/* Makes an input readable from its beginning again, and an output empty; test
- * and puppet share the file's position. */
+/* Rewinds an input to its beginning and empties an output; test and puppet
+ * share the file offset. */
 static void UNUSED_ rewind_files(int in, int out)
 {
     if (lseek(in, 0, SEEK_SET) != 0 || lseek(out, 0, SEEK_SET) != 0 || ftruncate(out, 0) != 0)
         testkit_broken("cannot rewind: %s", strerror(errno));
 }
 
-/* A puppet with these as its IN and OUT. */
-static struct puppet UNUSED_ *puppet_between(int in, int out)
+/* A puppet with these files as its descriptors IN and OUT. */
+static struct puppet UNUSED_ *puppet_with_files(int in, int out)
 {
     struct puppet *p = puppet_start();
 
@@ -124,31 +124,32 @@ static struct puppet UNUSED_ *puppet_between(int in, int out)
     return p;
 }
 
-/* ---- lines of stages ----------------------------------------------------- */
+/* ---- pipelines ------------------------------------------------------------ */
 
-struct line {
+struct pipeline {
     struct pipeline_stage *stages;
     size_t nstages;
     int *status;
 };
 
-static struct line UNUSED_ line_of(size_t nstages, char **const argvs[])
+static struct pipeline UNUSED_ pipeline_of(size_t nstages, char **const argvs[])
 {
-    struct line line = {arena_alloc("stages", nstages * sizeof line.stages[0]), nstages,
-                        arena_out("status", nstages * sizeof line.status[0])};
+    struct pipeline pipeline = {arena_alloc("stages", nstages * sizeof pipeline.stages[0]), nstages,
+                                arena_out("status", nstages * sizeof pipeline.status[0])};
 
     for (size_t i = 0; i < nstages; i++)
-        line.stages[i].argv = argvs[i];
-    return line;
+        pipeline.stages[i].argv = argvs[i];
+    return pipeline;
 }
 
-/* LINE(CMD("ls", "-1"), CMD("sort")) */
+/* PIPELINE(CMD("ls", "-1"), CMD("sort"), PROBE("pass")) */
 #define CMD(...) arena_argv(__VA_ARGS__, NULL)
-#define LINE(...)                                                                                  \
-    line_of(sizeof((char **[]){__VA_ARGS__}) / sizeof(char **), (char **[]){__VA_ARGS__})
+#define PIPELINE(...)                                                                              \
+    pipeline_of(sizeof((char **[]){__VA_ARGS__}) / sizeof(char **), (char **[]){__VA_ARGS__})
 #define PROBE(...) CMD(program_path("probe"), __VA_ARGS__)
 
-#define run_line(line, in, out) pipeline_run((line).stages, (line).nstages, in, out, (line).status)
+#define run_pipeline(pipeline, in, out)                                                            \
+    pipeline_run((pipeline).stages, (pipeline).nstages, in, out, (pipeline).status)
 
 /* "EAGAIN", for messages. */
 static const char UNUSED_ *error_name(int error)
@@ -158,7 +159,7 @@ static const char UNUSED_ *error_name(int error)
     return error == 0 ? "errno not set" : name == NULL ? "an unknown errno" : name;
 }
 
-/* Fails unless a call of pipeline_run, or the finish() of one, gave 0. */
+/* Fails unless a call of pipeline_run, or the finish() of one, returned 0. */
 static void UNUSED_ assert_succeeds(int result)
 {
     if (result == -1)
@@ -167,7 +168,7 @@ static void UNUSED_ assert_succeeds(int result)
         fail_msg("pipeline_run returned %d; expected: 0", result);
 }
 
-/* Fails unless such a call gave -1 with this errno. */
+/* Fails unless such a call returned -1 with this errno. */
 static void UNUSED_ assert_fails_with(int error, int result)
 {
     if (result == -1 && errno != error)
@@ -177,72 +178,81 @@ static void UNUSED_ assert_fails_with(int error, int result)
         fail_msg("pipeline_run returned %d; expected: -1 (%s)", result, error_name(error));
 }
 
-/* Fails unless all went well and every stage exited with 0. */
-#define assert_line_succeeds(line_, in, out)                                                       \
+/* Fails unless pipeline_run returned 0 and every stage exited with 0. */
+#define assert_pipeline_succeeds(pipeline_, in, out)                                               \
     do {                                                                                           \
-        struct line once_ = (line_);                                                               \
-        assert_succeeds(run_line(once_, in, out));                                                 \
+        struct pipeline once_ = (pipeline_);                                                       \
+        assert_succeeds(run_pipeline(once_, in, out));                                             \
         for (size_t i_ = 0; i_ < once_.nstages; i_++)                                              \
             assert_stage_exited(once_, i_, 0);                                                     \
     } while (0)
 
-/* A status as arena_out() left it. */
-static bool UNUSED_ is_unwritten(int word)
+/* Whether an element of status[] still has the value that arena_out() set. */
+static bool UNUSED_ is_unwritten(int wstatus)
 {
-    return (unsigned)word == 0xA5A5A5A5u;
+    return (unsigned)wstatus == 0xA5A5A5A5u;
 }
 
-/* "ended with exit status 3", "was killed by SIGKILL": for messages; a ring
- * of buffers. */
-static const char UNUSED_ *ending(int word)
+/* "exited with 3", "was killed by SIGKILL", for messages; a ring of buffers. */
+static const char UNUSED_ *describe_wstatus(int wstatus)
 {
     static char texts[4][64];
     static unsigned next;
     char *text = texts[next++ % 4];
-    const char *name = WIFSIGNALED(word) ? sigabbrev_np(WTERMSIG(word)) : NULL;
+    const char *name = WIFSIGNALED(wstatus) ? sigabbrev_np(WTERMSIG(wstatus)) : NULL;
 
-    if (word == -1)
+    if (wstatus == -1)
         snprintf(text, sizeof texts[0], "was never started (-1)");
-    else if (is_unwritten(word))
+    else if (is_unwritten(wstatus))
         snprintf(text, sizeof texts[0], "has no status: nothing was stored there");
-    else if (WIFEXITED(word))
-        snprintf(text, sizeof texts[0], "ended with exit status %d", WEXITSTATUS(word));
+    else if (WIFEXITED(wstatus))
+        snprintf(text, sizeof texts[0], "exited with %d", WEXITSTATUS(wstatus));
     else if (name != NULL)
         snprintf(text, sizeof texts[0], "was killed by SIG%s", name);
-    else if (WIFSIGNALED(word))
-        snprintf(text, sizeof texts[0], "was killed by signal %d", WTERMSIG(word));
+    else if (WIFSIGNALED(wstatus))
+        snprintf(text, sizeof texts[0], "was killed by signal %d", WTERMSIG(wstatus));
     else
-        snprintf(text, sizeof texts[0], "has 0x%x, no status word of an end", (unsigned)word);
+        snprintf(text, sizeof texts[0], "has 0x%x, not the wait status of a process that ended",
+                 (unsigned)wstatus);
     return text;
 }
 
-static void UNUSED_ assert_ending(size_t stage, int word, int expected)
+static void UNUSED_ assert_wstatus(size_t stage, int wstatus, int expected)
 {
-    if (word != expected &&
-        !(WIFSIGNALED(word) && WIFSIGNALED(expected) && WTERMSIG(word) == WTERMSIG(expected)))
-        fail_msg("status[%zu] says that the stage %s; expected: it %s", stage, ending(word),
-                 ending(expected));
+    bool same_signal = WIFSIGNALED(wstatus) && WIFSIGNALED(expected) &&
+                       WTERMSIG(wstatus) == WTERMSIG(expected); /* core dumped or not */
+
+    if (wstatus != expected && !same_signal)
+        fail_msg("status[%zu] says that the stage %s; expected: it %s", stage,
+                 describe_wstatus(wstatus), describe_wstatus(expected));
 }
 
-#define assert_stage_exited(line, stage, code)                                                     \
-    assert_ending(stage, (line).status[stage], W_EXITCODE(code, 0))
-#define assert_stage_killed(line, stage, number)                                                   \
-    assert_ending(stage, (line).status[stage], W_EXITCODE(0, number))
+#define assert_stage_exited(pipeline, stage, code)                                                 \
+    assert_wstatus(stage, (pipeline).status[stage], W_EXITCODE(code, 0))
+#define assert_stage_killed(pipeline, stage, number)                                               \
+    assert_wstatus(stage, (pipeline).status[stage], W_EXITCODE(0, number))
 
-/* ---- stages that tell ---------------------------------------------------- */
+/* ---- probes -------------------------------------------------------------- */
 
 /* The test's end of the socket that is descriptor 2 of puppet and stages. */
 struct control {
     int fd;
 };
 
-struct told {
+/* A probe that has announced itself. */
+struct probe {
     struct announcement said;
     pid_t pid; /* as the test process sees it */
 };
 
+/* The stage that a probe is: PROBE("announce", "0") is stage 0. */
+static size_t UNUSED_ stage_of(struct probe probe)
+{
+    return strtoul(probe.said.name, NULL, 10);
+}
+
 /* Makes the puppet's descriptor 2 the socket on which probes announce
- * themselves, and at which they wait: PROBE("announce", "0", "gate", "2"). */
+ * themselves, and which is their gate: PROBE("announce", "0", "gate", "2"). */
 static struct control UNUSED_ control_open(struct puppet *p)
 {
     int ends[2];
@@ -256,15 +266,15 @@ static struct control UNUSED_ control_open(struct puppet *p)
     return (struct control){ends[0]};
 }
 
-/* Takes the next message, if there is one; false also for one that is no
- * announcement, say what a child writes to its standard error. */
-static bool UNUSED_ control_hear_once(struct control control, struct told *told, bool *more)
+/* Receives the next message, if there is one; returns whether it is an
+ * announcement and not, say, an error message of a child. */
+static bool UNUSED_ control_receive_once(struct control control, struct probe *probe, bool *more)
 {
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(struct ucred))];
     } space;
-    struct iovec place = {&told->said, sizeof told->said};
+    struct iovec place = {&probe->said, sizeof probe->said};
     struct msghdr message = {
         .msg_iov = &place, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof space};
     ssize_t n = recvmsg(control.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -272,71 +282,72 @@ static bool UNUSED_ control_hear_once(struct control control, struct told *told,
     struct ucred sender;
 
     *more = n > 0;
-    if (n != sizeof told->said || message.msg_flags & MSG_TRUNC || header == NULL ||
-        header->cmsg_type != SCM_CREDENTIALS || told->said.magic != PROBE_MAGIC)
+    if (n != sizeof probe->said || message.msg_flags & MSG_TRUNC || header == NULL ||
+        header->cmsg_type != SCM_CREDENTIALS || probe->said.magic != PROBE_MAGIC)
         return false;
     memcpy(&sender, CMSG_DATA(header), sizeof sender);
-    told->said.name[sizeof told->said.name - 1] = '\0';
-    told->pid = sender.pid;
+    probe->said.name[sizeof probe->said.name - 1] = '\0';
+    probe->pid = sender.pid;
     return true;
 }
 
-/* Takes the next announcement, if there is one. */
-static bool UNUSED_ control_hear(struct control control, struct told *told)
+/* Receives the next announcement, if there is one. */
+static bool UNUSED_ control_receive(struct control control, struct probe *probe)
 {
     bool more = true;
 
     while (more)
-        if (control_hear_once(control, told, &more))
+        if (control_receive_once(control, probe, &more))
             return true;
     return false;
 }
 
-/* Lets one probe pass its gate, whichever it is; or all of them, for good. */
-static void UNUSED_ control_let_one_pass(struct control control)
+/* Lets one probe pass its gate, no matter which one. */
+static void UNUSED_ control_open_one_gate(struct control control)
 {
     if (send(control.fd, "", 1, MSG_NOSIGNAL) != 1)
-        fail_msg("nobody holds the caller's descriptor 2, a socket, or it was shut down");
+        fail_msg("no process has the caller's descriptor 2, a socket, open, or it was shut down");
 }
 
-static void UNUSED_ control_let_pass(struct control control)
+/* Lets all probes pass their gates, from now on. */
+static void UNUSED_ control_open_gates(struct control control)
 {
     if (shutdown(control.fd, SHUT_WR) == -1)
         fail_msg("the caller's descriptor 2, a socket, was shut down");
 }
 
-/* Waits until the probes "0", "1" ... have announced themselves while a call
- * of the puppet is going on. */
-static void UNUSED_ control_await(struct control control, struct puppet *p, struct told told[],
-                                  size_t n)
+/* Waits until the probes "0", "1", ... have announced themselves during a call
+ * of the puppet, and stores them in probes[0 .. n - 1]. */
+static void UNUSED_ control_await_probes(struct control control, struct puppet *p,
+                                         struct probe probes[], size_t n)
 {
-    struct told next;
+    struct probe next;
     size_t missing = n;
     enum puppet_state state = puppet_settle(p);
 
     if (state == PUPPET_RETURNED || state == PUPPET_DEAD) {
-        int result = finish(p); /* says how it died, if it did */
+        int result = finish(p); /* reports how it died, if it did */
 
         fail_msg("pipeline_run returned %d (%s) while its stages should be running", result,
                  error_name(errno));
     }
     for (size_t i = 0; i < n; i++)
-        told[i].pid = 0;
+        probes[i].pid = 0;
     while (missing > 0) {
-        WAIT_UNTIL(control_hear(control, &next));
+        WAIT_UNTIL(control_receive(control, &next));
 
-        size_t i = strtoul(next.said.name, NULL, 10);
+        size_t i = stage_of(next);
 
-        if (i >= n || told[i].pid != 0)
+        if (i >= n || probes[i].pid != 0)
             fail_msg("stage \"%s\" was started more than once", next.said.name);
-        told[i] = next;
+        probes[i] = next;
         missing--;
     }
 }
 
-/* A gate of its own, for processes that are no stages: they wait at descriptor
- * `number` until the test opens it. */
-static int UNUSED_ gate_close(struct puppet *p, int number)
+/* Makes a separate gate, for processes that are not stages: they wait at
+ * descriptor `number` until gate_open() with the returned descriptor. */
+static int UNUSED_ gate_make(struct puppet *p, int number)
 {
     int ends[2];
 
@@ -367,13 +378,14 @@ static struct fds UNUSED_ fds_of(pid_t pid)
     return fds;
 }
 
-static const char UNUSED_ *inheritance(bool cloexec)
+static const char UNUSED_ *describe_cloexec(bool cloexec)
 {
     return cloexec ? "close-on-exec" : "inheritable";
 }
 
-/* Fails unless a puppet has the descriptors it had, as it had them. */
-static void UNUSED_ assert_fds_as_before(struct puppet *p, struct fds before)
+/* Fails unless a puppet has the same descriptors as before, with the same
+ * close-on-exec flags. */
+static void UNUSED_ assert_fds_unchanged(struct puppet *p, struct fds before)
 {
     struct fds now = fds_of(puppet_pid(p));
 
@@ -381,23 +393,22 @@ static void UNUSED_ assert_fds_as_before(struct puppet *p, struct fds before)
         for (size_t k = 0; k < before.n; k++)
             if (now.at[i].fd == before.at[k].fd && now.at[i].cloexec != before.at[k].cloexec)
                 fail_msg("the caller's descriptor %d was %s before the call and is %s now",
-                         now.at[i].fd, inheritance(before.at[k].cloexec),
-                         inheritance(now.at[i].cloexec));
+                         now.at[i].fd, describe_cloexec(before.at[k].cloexec),
+                         describe_cloexec(now.at[i].cloexec));
     assert_fds_are(puppet_pid(p), before.at, before.n);
 }
 
 /* ---- programs ------------------------------------------------------------ */
 
 struct outcome {
-    char command[300]; /* as one would type it, for messages */
-    int word;          /* as waitpid gives it */
+    char command[300]; /* as a user would type it, for messages */
+    int wstatus;       /* as waitpid stores it */
     int in;
     int out;
     int err;
 };
 
-/* A command line as a shell would have to read it, but for the folder of the
- * program. */
+/* A command line quoted for a shell, without the directory of the program. */
 static void UNUSED_ print_command(char *text, size_t size, const char *const argv[])
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -415,8 +426,8 @@ static void UNUSED_ print_command(char *text, size_t size, const char *const arg
     }
 }
 
-/* Runs a program of the box to its end, with an input, in a puppet of its
- * own. */
+/* Runs a program of the sandbox to its end, with this input, in a puppet of
+ * its own. */
 static struct outcome UNUSED_ run_program(const char *input, const char *const argv[])
 {
     struct outcome outcome = {"", 0, input_file(input), output_file(), file_named("err", "", 0)};
@@ -428,7 +439,7 @@ static struct outcome UNUSED_ run_program(const char *input, const char *const a
     puppet_give_fd(p, outcome.out, STDOUT_FILENO);
     puppet_give_fd(p, outcome.err, STDERR_FILENO);
     puppet_exec(p, argv);
-    outcome.word = puppet_wait(p);
+    outcome.wstatus = puppet_wait(p);
     return outcome;
 }
 
@@ -441,7 +452,7 @@ static void UNUSED_ outcome_close(struct outcome outcome)
     close(outcome.err);
 }
 
-/* For what assert_outcome does not look at, and for what must not be empty. */
+/* Outputs that assert_outcome does not check, and that must not be empty. */
 #define ANYTHING NULL
 static const char UNUSED_ SOMETHING[] = "something";
 
@@ -452,42 +463,43 @@ static void UNUSED_ check_printed(const char *command, const char *stream, int f
     char have[300], want[300];
 
     if (expected == SOMETHING && *text == '\0')
-        fail_msg("%s: it wrote nothing to %s", command, stream);
+        fail_msg("%s: wrote nothing to %s", command, stream);
     if (expected != SOMETHING && expected != ANYTHING && strcmp(text, expected) != 0)
         fail_msg("%s: %s is \"%s\"; expected: \"%s\"", command, stream,
                  quoted(text, have, sizeof have), quoted(expected, want, sizeof want));
     free(text);
 }
 
-/* Fails, naming the command line, unless a program ended with this exit
- * status and wrote these; closes its files. */
+/* Fails, naming the command line, unless a program exited with this status and
+ * wrote this output; closes its files. */
 static void UNUSED_ assert_outcome(struct outcome outcome, int exit_status, const char *out,
                                    const char *err)
 {
-    if (outcome.word != W_EXITCODE(exit_status, 0)) {
+    if (outcome.wstatus != W_EXITCODE(exit_status, 0)) {
         char *complaint = contents(outcome.err);
         char said[300];
 
         fail_msg("%s: it %s; expected: exit status %d; standard error is \"%s\"", outcome.command,
-                 ending(outcome.word), exit_status, quoted(complaint, said, sizeof said));
+                 describe_wstatus(outcome.wstatus), exit_status,
+                 quoted(complaint, said, sizeof said));
     }
     check_printed(outcome.command, "standard output", outcome.out, out);
     check_printed(outcome.command, "standard error", outcome.err, err);
     outcome_close(outcome);
 }
 
-/* What a line of shell prints in the box; the last newline is cut off.  For
- * what a test needs there, a folder say, never for a verdict on its own. */
+/* The output of a shell command in the sandbox, without the final newline.  For
+ * what a test needs there, such as a directory, never for a verdict on its own. */
 static char UNUSED_ *shell(const char *command, const char *argument)
 {
     struct outcome outcome = PROGRAM("/bin/sh", "-c", command, "sh", argument);
     char *text = contents(outcome.out);
     size_t len = strlen(text);
 
-    if (outcome.word != 0) {
+    if (outcome.wstatus != 0) {
         char *complaint = contents(outcome.err);
 
-        testkit_broken("sh -c '%s' %s: %s", command, ending(outcome.word), complaint);
+        testkit_broken("sh -c '%s' %s: %s", command, describe_wstatus(outcome.wstatus), complaint);
     }
     if (len > 0 && text[len - 1] == '\n')
         text[len - 1] = '\0';

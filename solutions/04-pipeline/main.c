@@ -1,6 +1,6 @@
-/* main.c - the program `pipeline`, a shell's pipelines without the shell.
+/* main.c - the program `pipeline`: a shell's pipelines without the shell.
  *
- * Usage and exit statuses: pipeline.h.  The work is done in pipeline.c.
+ * Its usage and exit statuses are in pipeline.h; pipeline.c does the work.
  */
 #define _GNU_SOURCE
 #include "pipeline.h"
@@ -33,9 +33,9 @@ static void *checked(void *memory)
     return memory;
 }
 
-/* Fills 0, 1 and 2, if they are closed, with something that cannot be used
- * the way its number says: a stage that reads a closed standard input gets
- * EBADF, as it would from a shell, and one that does not is not bothered. */
+/* Opens /dev/null at 0, 1 and 2 where they are closed, for the wrong direction:
+ * a stage that reads a closed standard input gets EBADF, as it would from a
+ * shell, and a stage that does not read it is not affected. */
 static void fill_standard_descriptors(void)
 {
     static const int flags[] = {O_WRONLY, O_RDONLY, O_RDONLY};
@@ -45,30 +45,31 @@ static void fill_standard_descriptors(void)
             exit(EXIT_FAILED);
 }
 
-/* Cuts argv at every "|", which becomes NULL; the stages point into it. */
+/* Splits argv at every "|", which it overwrites with NULL; each stage's argv
+ * points into it.  Returns the number of stages. */
 static size_t parse(char *argv[], struct pipeline_stage *stages)
 {
     size_t nstages = 0;
     char **start = argv;
 
-    for (char **word = argv;; word++) {
-        bool end = *word == NULL;
+    for (char **arg = argv;; arg++) {
+        bool end = *arg == NULL;
 
-        if (!end && strcmp(*word, "|") != 0)
+        if (!end && strcmp(*arg, "|") != 0)
             continue;
-        if (word == start)
-            usage(end && nstages == 0 ? "no command" : "a command is missing at |");
-        *word = NULL;
+        if (arg == start)
+            usage(end && nstages == 0 ? "no command" : "missing command before or after |");
+        *arg = NULL;
         stages[nstages++].argv = start;
         if (end)
             return nstages;
-        start = word + 1;
+        start = arg + 1;
     }
 }
 
-static int exit_status(int word)
+static int exit_status(int wstatus)
 {
-    return WIFSIGNALED(word) ? 128 + WTERMSIG(word) : WEXITSTATUS(word);
+    return WIFSIGNALED(wstatus) ? 128 + WTERMSIG(wstatus) : WEXITSTATUS(wstatus);
 }
 
 int main(int argc, char *argv[])
@@ -83,11 +84,11 @@ int main(int argc, char *argv[])
             break;
         }
         if (strcmp(argv[first], "--status") != 0)
-            usage("there is no such option");
+            usage("unknown option");
         print_status = true;
     }
 
-    /* every stage takes at least one word */
+    /* each stage takes at least one argument */
     struct pipeline_stage *stages = checked(calloc((size_t)argc, sizeof *stages));
     int *status = checked(calloc((size_t)argc, sizeof *status));
     size_t nstages = parse(argv + first, stages);
@@ -110,7 +111,9 @@ int main(int argc, char *argv[])
     return result;
 }
 #else
-/* TODO(04-pipeline): this runs one command; no |, no --status, no signals. */
+/* TODO(04-pipeline): this runs one command.  It neither splits its arguments at
+ * | nor knows any option, and a stage that a signal killed gets no exit status.
+ */
 int main(int argc, char *argv[])
 {
     if (argc < 2)

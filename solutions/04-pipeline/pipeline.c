@@ -1,6 +1,5 @@
-/* pipeline.c - stages by fork and exec, pipes between them (see pipeline.h).
- *
- * Partner: main.c, the program.
+/* pipeline.c - pipeline_run: starts stages by fork and exec and connects them
+ * by pipes.  The contract is pipeline.h; main.c is the program that uses it.
  */
 #define _GNU_SOURCE
 #include "pipeline.h"
@@ -19,11 +18,12 @@
 
 /* Theory of operation
  *
- * Stages start from left to right.  At any time the parent holds at most one
- * pipe: the read end for the next stage (`input`) and, while a stage is being
- * started, that stage's write end.  Both are close-on-exec and lie above 2,
- * so that no exec lets them through and no dup2 onto 0 or 1 can hit them,
- * even when the caller came with 0, 1 or 2 closed.
+ * Stages are started from left to right.  Between two of them the parent has a
+ * single pipe end open: the read end for the next stage (`input`).  While it
+ * starts a stage, it also has both ends of that stage's output pipe (`ends`).
+ * All of them are close-on-exec, so that no program inherits them, and above
+ * 2, so that dup2 onto 0 or 1 cannot overwrite them, even when the caller's 0,
+ * 1 or 2 is closed and pipe returns that number.
  */
 #endif
 
@@ -45,7 +45,7 @@ static bool arguments_valid(const struct pipeline_stage *stages, size_t nstages,
 }
 
 #ifdef SOLUTION
-/* Closes unless it is -1; keeps errno, for it runs on the way out of errors. */
+/* Closes fd unless it is -1.  Preserves errno, because error paths call it. */
 static void close_quietly(int fd)
 {
     int saved = errno;
@@ -55,7 +55,8 @@ static void close_quietly(int fd)
     errno = saved;
 }
 
-/* Moves a descriptor of ours above 2; -1 with errno, and it is closed then. */
+/* Returns fd if it is above 2; otherwise a copy above 2, or -1 with errno, and
+ * fd is closed. */
 static int above_standard(int fd)
 {
     if (fd > STDERR_FILENO)
@@ -67,7 +68,8 @@ static int above_standard(int fd)
     return moved;
 }
 
-/* A pipe whose ends are close-on-exec and above 2. */
+/* Makes a pipe whose ends are close-on-exec and above 2.  Returns 0, or -1 with
+ * errno. */
 static int private_pipe(int ends[2])
 {
     if (pipe2(ends, O_CLOEXEC) == -1)
@@ -82,18 +84,19 @@ static int private_pipe(int ends[2])
     return 0;
 }
 
-/* Makes `from` the descriptor `to` of the program to come. */
+/* Makes `to` a copy of `from` that stays open when a program is executed. */
 static int install(int from, int to)
 {
     if (from != to)
         return dup2(from, to) == -1 ? -1 : 0;
-    /* dup2 onto itself does nothing, close-on-exec would stay set */
+    /* dup2(fd, fd) does nothing: close-on-exec would stay set */
     return fcntl(to, F_SETFD, 0);
 }
 
-static int wire(int input, int output)
+/* Redirects standard input and standard output. */
+static int redirect(int input, int output)
 {
-    if (output == STDIN_FILENO) { /* about to be overwritten */
+    if (output == STDIN_FILENO) { /* or the first install() would overwrite it */
         output = fcntl(output, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
         if (output == -1)
             return -1;
@@ -103,13 +106,15 @@ static int wire(int input, int output)
     return 0;
 }
 
-/* In the child: becomes the stage.  Leaves by _exit at the latest, since exit
- * would write the parent's stdio buffers a second time. */
-static void become(const struct pipeline_stage *stage, int input, int output, int in_fd, int out_fd)
+/* In the child: sets up descriptors and signals and executes the stage's
+ * program.  After a failure the child leaves by _exit, because exit would write
+ * the parent's stdio buffers a second time. */
+static void exec_stage(const struct pipeline_stage *stage, int input, int output, int in_fd,
+                       int out_fd)
 {
     sigset_t none;
 
-    if (wire(input, output) == -1)
+    if (redirect(input, output) == -1)
         _exit(EXIT_CANNOT_EXEC);
     if (in_fd > STDERR_FILENO)
         close(in_fd);
@@ -130,12 +135,12 @@ static void become(const struct pipeline_stage *stage, int input, int output, in
 
 static int wait_for(pid_t pid)
 {
-    int word;
+    int wstatus;
 
-    while (waitpid(pid, &word, 0) == -1)
+    while (waitpid(pid, &wstatus, 0) == -1)
         if (errno != EINTR)
             return -1;
-    return word;
+    return wstatus;
 }
 
 int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd, int out_fd,
@@ -171,7 +176,7 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
         }
         pids[started] = fork();
         if (pids[started] == 0)
-            become(&stages[started], input, last ? out_fd : ends[1], in_fd, out_fd);
+            exec_stage(&stages[started], input, last ? out_fd : ends[1], in_fd, out_fd);
         if (pids[started] == -1)
             error = errno;
         close_quietly(ends[1]);
@@ -197,10 +202,15 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
 #else
 /* TODO(04-pipeline): this starts one stage and never makes a pipe.
  *
- * What is missing, in the order in which it is best built: in_fd and out_fd;
- * a second stage and the pipe between; any number of stages, all of them
- * started before the first one is waited for; the descriptors that neither
- * parent nor stage may keep; signals; failures of fork and pipe, undone.
+ * Add what is missing in this order: redirection of in_fd and out_fd; a second
+ * stage and the pipe between the two; any number of stages, all of them started
+ * before the first one is waited for; closing the descriptors that neither the
+ * parent nor a stage may keep; signals; undoing everything when fork or pipe
+ * fails.
+ *
+ * A reader gets end-of-file when the last write end of its pipe is closed, in
+ * whatever process; a writer gets SIGPIPE when the last read end is closed.  So
+ * a pipeline that hangs usually has an end open in one process too many.
  */
 int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd, int out_fd,
                  int status[])

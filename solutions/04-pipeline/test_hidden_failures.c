@@ -1,0 +1,309 @@
+/* test_hidden_failures.c - hidden tests of the group "failures": fork, pipe and
+ * dup2 that fail.
+ *
+ * A sweep makes the n-th call fail, for n = 1, 2, ... until none fails; each
+ * time pipeline_run must either succeed or undo everything.
+ */
+#define _GNU_SOURCE
+#include "test_hidden.h"
+
+/* ---- sweeps ------------------------------------------------------------------ */
+
+enum { MAX_SWEEP = 100 };
+
+struct sweep {
+    enum fault_call call;
+    const char *name; /* of that call, for messages */
+    int error;        /* with which it fails */
+    unsigned n;       /* the n-th call fails */
+    int in, out;
+    struct puppet *p;
+    struct control control;
+    struct pipeline pipeline;
+    struct caller before;
+};
+
+/* A puppet that blocks two signals and ignores one. */
+static struct puppet *puppet_with_signals(int in, int out)
+{
+    struct puppet *p = puppet_with_files(in, out);
+    sigset_t *set = arena_alloc("signal set", sizeof *set);
+
+    sigemptyset(set);
+    sigaddset(set, SIGUSR1);
+    sigaddset(set, SIGHUP);
+    IN_PUPPET(signal, SIGUSR2, SIG_IGN);
+    IN_PUPPET(sigprocmask, SIG_BLOCK, set, NULL);
+    return p;
+}
+
+static struct sweep sweep_start(enum fault_call call, const char *name, int error)
+{
+    struct sweep sweep = {.call = call, .name = name, .error = error};
+
+    sweep.in = input_file("swept\n");
+    sweep.out = output_file();
+    sweep.p = puppet_with_signals(sweep.in, sweep.out);
+    sweep.control = control_open(sweep.p);
+    return sweep;
+}
+
+/* Runs the pipeline while the n-th call fails; errno is that of pipeline_run. */
+static int sweep_run(struct sweep *sweep, unsigned n)
+{
+    sweep->n = n;
+    rewind_files(sweep->in, sweep->out);
+    fault_clear(sweep->p);
+    fault_fail(sweep->p, sweep->call, n, sweep->error);
+    return run_pipeline(sweep->pipeline, IN, OUT);
+}
+
+/* Fails unless status[] fits the stages that were started and that ran. */
+static void assert_statuses_fit(const struct sweep *sweep)
+{
+    const struct pipeline *pipeline = &sweep->pipeline;
+    size_t never_started = 0;
+    size_t forks = fault_count(sweep->p, FAULT_FORK) + fault_count(sweep->p, FAULT_SPAWN);
+    struct probe probe;
+
+    for (size_t i = 0; i < pipeline->nstages; i++) {
+        int wstatus = pipeline->status[i];
+
+        if (wstatus == -1)
+            never_started++;
+        else if (is_unwritten(wstatus) || (!WIFEXITED(wstatus) && !WIFSIGNALED(wstatus)))
+            fail_msg("status[%zu]: the stage %s", i, describe_wstatus(wstatus));
+    }
+    if (never_started == 0)
+        fail_msg("pipeline_run failed, but no status is -1: which stages were never started?");
+    if (forks > 1 && never_started == pipeline->nstages)
+        fail_msg("every status is -1, although at least one stage was started");
+    while (control_receive(sweep->control, &probe)) {
+        size_t i = stage_of(probe);
+
+        if (i >= pipeline->nstages || pipeline->status[i] == -1)
+            fail_msg("stage %zu ran, but its status is -1", i);
+    }
+}
+
+/* Fails unless a call that returned -1 with this errno has reported the planned
+ * failure and undone everything. */
+static void assert_undone(const struct sweep *sweep, int error)
+{
+    if (!fault_fired(sweep->p))
+        fail_msg("pipeline_run failed (%s) though no call did", error_name(error));
+    if (error != sweep->error)
+        fail_msg("%s number %u failed with %s, but errno was %s", sweep->name, sweep->n,
+                 error_name(sweep->error), error_name(error));
+    assert_caller_unchanged(sweep->p, &sweep->before);
+    assert_statuses_fit(sweep);
+}
+
+/* ---- fork and pipe ------------------------------------------------------------- */
+
+/* Fails unless a call that returned 0 did what it does without a failure. */
+static void assert_complete(const struct sweep *sweep)
+{
+    struct probe probe;
+
+    for (size_t i = 0; i < sweep->pipeline.nstages; i++) {
+        int wstatus = sweep->pipeline.status[i];
+
+        if (wstatus != 0 && !fault_fired(sweep->p))
+            assert_stage_exited(sweep->pipeline, i, 0);
+        else if (wstatus != 0)
+            fail_msg("%s number %u failed, pipeline_run returned 0, and stage %zu %s", sweep->name,
+                     sweep->n, i, describe_wstatus(wstatus));
+    }
+    assert_file_holds(sweep->out, "swept\n");
+    assert_caller_unchanged(sweep->p, &sweep->before);
+    while (control_receive(sweep->control, &probe))
+        continue;
+}
+
+/* Fails unless an unrelated puppet is still alive. */
+static void assert_unharmed(struct puppet *bystander)
+{
+    struct puppet *current = puppet_current();
+
+    if (!has_ended(puppet_pid(bystander))) /* though a signal may be pending */
+        begin(bystander, IN_PUPPET(getpid));
+    if (puppet_settle(bystander) == PUPPET_DEAD)
+        fail_msg("a process that is not a stage was killed");
+    finish(bystander);
+    puppet_use(current);
+}
+
+/* Makes the n-th call fail for every n; returns how many calls failed. */
+static unsigned sweep_failures(enum fault_call call, const char *name, int error)
+{
+    struct puppet *bystander = puppet_start();
+    struct sweep sweep = sweep_start(call, name, error);
+    unsigned n;
+
+    sweep.before = caller_of(sweep.p);
+    sweep.pipeline = PIPELINE(PROBE("announce", "0", "pass"), PROBE("announce", "1", "pass"),
+                              PROBE("announce", "2", "pass"), PROBE("announce", "3", "pass"));
+    for (n = 1; n <= MAX_SWEEP; n++) {
+        int result = sweep_run(&sweep, n);
+
+        if (result == -1) {
+            assert_undone(&sweep, errno);
+            assert_unharmed(bystander);
+            continue;
+        }
+        assert_succeeds(result);
+        assert_complete(&sweep);
+        if (!fault_fired(sweep.p))
+            break;
+    }
+    return n - 1;
+}
+
+TEST(a_failed_fork_leaves_nothing_behind,
+     "When any fork fails, pipeline_run returns -1 with its errno, reaps the stages already "
+     "started, and restores the caller's descriptors and signals.")
+{
+    unsigned made = sweep_failures(FAULT_FORK, "fork", EAGAIN) +
+                    sweep_failures(FAULT_SPAWN, "posix_spawn", EAGAIN);
+
+    if (made == 0)
+        fail_msg("four stages were started, but no call of fork() was seen; call the C library's");
+}
+
+TEST(a_failed_pipe_leaves_nothing_behind,
+     "When any pipe fails, pipeline_run returns -1 with its errno, reaps the stages already "
+     "started, and restores the caller's descriptors and signals.")
+{
+    if (sweep_failures(FAULT_PIPE, "pipe", EMFILE) == 0)
+        fail_msg("four stages were started, but no call of pipe() was seen; call the C library's");
+}
+
+/* ---- dup2 ----------------------------------------------------------------------- */
+
+enum { NDUP = 3 }; /* stages */
+
+/* Fails unless every stage that did not run its program left by _exit(126), and
+ * the others have their own descriptors. */
+static void assert_dup_failure_contained(const struct sweep *sweep, int standard_output)
+{
+    pid_t pids[NDUP] = {0};
+    size_t nran = collect_pids(sweep->control, pids, NDUP);
+    char *text = contents(sweep->out);
+
+    assert_caller_unchanged(sweep->p, &sweep->before);
+    if (strchr(text, '!') != NULL || file_size(standard_output) > 1)
+        fail_msg("%s number %u failed, and a child wrote what was in the caller's stdio buffer",
+                 sweep->name, sweep->n);
+    for (size_t i = 0; i < NDUP; i++)
+        if (nran == NDUP) /* the call was repeated, or none failed */
+            assert_stage_exited(sweep->pipeline, i, 0);
+        else if (pids[i] == 0)
+            assert_stage_exited(sweep->pipeline, i, 126);
+    if (nran == NDUP && strcmp(text, "swept\n") != 0)
+        fail_msg("%s number %u failed, and the stage ran its program nevertheless", sweep->name,
+                 sweep->n);
+    free(text);
+}
+
+/* Makes the n-th dup or dup2 fail, for every n: no stage may run its program
+ * with other descriptors than its own. */
+static void sweep_dup(enum fault_call call, const char *name, int error)
+{
+    struct sweep sweep = sweep_start(call, name, error);
+    int standard_output = file_named("elsewhere too", "", 0);
+
+    puppet_give_fd(sweep.p, file_named("elsewhere", "", 0), STDIN_FILENO); /* not for stages */
+    puppet_give_fd(sweep.p, standard_output, STDOUT_FILENO);
+    IN_PUPPET(putchar, '!'); /* stays in the caller's stdio buffer */
+
+    sweep.before = caller_of(sweep.p);
+    sweep.pipeline = PIPELINE(PROBE("announce", "0", "pass"), PROBE("announce", "1", "pass"),
+                              PROBE("announce", "2", "pass"));
+    for (unsigned n = 1; n <= MAX_SWEEP; n++) {
+        int result = sweep_run(&sweep, n);
+
+        if (result == -1) { /* it failed in the parent */
+            assert_undone(&sweep, errno);
+            continue;
+        }
+        assert_succeeds(result);
+        assert_dup_failure_contained(&sweep, standard_output);
+        if (!fault_fired(sweep.p))
+            break;
+    }
+    IN_PUPPET(fflush, NULL);
+    assert_file_holds(standard_output, "!");
+}
+
+TEST(a_failed_dup2_prevents_exec,
+     "A stage whose dup2 fails leaves by _exit(126) and does not run its program.")
+{
+    sweep_dup(FAULT_DUP2, "dup2", EBUSY);
+    sweep_dup(FAULT_DUP, "dup", EMFILE);
+}
+
+/* ---- stages that do not end by themselves ---------------------------------------- */
+
+/* Fails unless every stage that was started, and every one that ran, was killed
+ * by SIGKILL. */
+static void assert_killed(const char *name, struct pipeline pipeline, size_t nstarted,
+                          const pid_t pids[])
+{
+    size_t killed = 0;
+
+    for (size_t i = 0; i < pipeline.nstages; i++)
+        if (pipeline.status[i] != -1) {
+            assert_stage_killed(pipeline, i, SIGKILL);
+            killed++;
+        }
+    if (killed < nstarted)
+        fail_msg("%s failed after %zu %s started; statuses that are not -1: %zu", name, nstarted,
+                 nstarted == 1 ? "stage was" : "stages were", killed);
+    for (size_t i = 0; i < pipeline.nstages; i++)
+        if (pids[i] != 0 && pipeline.status[i] == -1)
+            fail_msg("stage %zu ran, but its status is -1", i);
+}
+
+/* Makes the n-th call fail while the stages started before wait at a gate that
+ * stays closed; returns whether the n-th call was made. */
+static bool fail_among_waiting_stages(enum fault_call call, const char *name, int error, unsigned n)
+{
+    int in = input_file("");
+    int out = output_file();
+    struct puppet *p = puppet_with_files(in, out);
+    struct control control = control_open(p);
+    pid_t pids[3] = {0};
+    struct pipeline pipeline =
+        PIPELINE(PROBE("announce", "0", "gate", "2"), PROBE("announce", "1", "gate", "2"),
+                 PROBE("announce", "2", "gate", "2"));
+
+    fault_fail(p, call, n, error);
+    begin(p, run_pipeline(pipeline, IN, OUT));
+    WAIT_UNTIL(fault_fired(p) || makes_no_progress(p, control, pids, 3) || has_returned(p));
+    if (!fault_fired(p)) {
+        control_open_gates(control);
+        finish(p);
+        return false;
+    }
+    if (finish(p) == -1) { /* other tests check errno, and calls that return 0 */
+        assert_no_children(p);
+        collect_pids(control, pids, 3);
+        assert_killed(name, pipeline, fault_count(p, FAULT_FORK) - (call == FAULT_FORK), pids);
+    }
+    puppet_end(p);
+    return true;
+}
+
+TEST(started_stages_are_killed_after_a_failure,
+     "After a failed fork or pipe, stages already started are killed with SIGKILL, which they "
+     "cannot ignore, before they are waited for.")
+{
+    unsigned n = 1;
+
+    while (n <= 20 && fail_among_waiting_stages(FAULT_FORK, "fork", EAGAIN, n))
+        n++;
+    n = 1;
+    while (n <= 20 && fail_among_waiting_stages(FAULT_PIPE, "pipe", EMFILE, n))
+        n++;
+}
