@@ -1,4 +1,4 @@
-/* From a slide: a handler that prints cures the death by SIGPIPE. */
+/* From a slide: a handler that prints a message prevents death by SIGPIPE. */
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>

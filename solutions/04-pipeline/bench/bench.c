@@ -1,11 +1,12 @@
-/* bench.c - times pipelines against the shells' own, all in one run.
+/* bench.c - compares pipelines with those of the shells, all in one run.
  *
  *     bench ROUNDS BULK_ROUNDS NAME=PROGRAM...
  *
- * A contender whose program is called dash or bash gets the line with -c; any
- * other is a `pipeline` and gets it word by word.  One round runs every
- * contender once, each round begins with another one, and what is printed are
- * medians and their ratios to dash: only ratios within one run mean anything.
+ * A program called dash or bash gets the command line as the argument of -c; any
+ * other program is a `pipeline` and gets it split into arguments.  Each round
+ * runs every program once and starts with a different one.  The output is the
+ * medians and their ratios to dash and bash; only ratios within one run are
+ * meaningful.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -20,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_CONTENDERS = 8, MAX_ROUNDS = 2000, MAX_WORDS = 64, BULK_BYTES = 256 << 20 };
+enum { MAX_CONTENDERS = 8, MAX_ROUNDS = 2000, MAX_ARGS = 64, BULK_BYTES = 256 << 20 };
 
 struct contender {
     const char *name;
@@ -39,14 +40,14 @@ static double now_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-/* The words of `line` behind the program; `line` is cut up. */
+/* Splits `line`, which it overwrites, into argv[1], argv[2], ... */
 static void split(char *line, char *argv[])
 {
     char *rest;
     int n = 1;
 
-    for (char *word = strtok_r(line, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
-        argv[n++] = word;
+    for (char *arg = strtok_r(line, " ", &rest); arg; arg = strtok_r(NULL, " ", &rest))
+        argv[n++] = arg;
     argv[n] = NULL;
 }
 
@@ -55,15 +56,15 @@ static double run_once(const struct contender *contender, const char *line, int 
     static char *environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
     const char *base = strrchr(contender->program, '/');
     bool shell = base && (strcmp(base, "/dash") == 0 || strcmp(base, "/bash") == 0);
-    char words[1000];
-    char *argv[MAX_WORDS] = {contender->program, "-c", words, NULL};
+    char command[1000];
+    char *argv[MAX_ARGS] = {contender->program, "-c", command, NULL};
     posix_spawn_file_actions_t actions;
     pid_t pid;
     int status;
 
-    snprintf(words, sizeof words, "%s", line);
+    snprintf(command, sizeof command, "%s", line);
     if (!shell)
-        split(words, argv);
+        split(command, argv);
     if (lseek(input, 0, SEEK_SET) == -1)
         err(1, "lseek");
     posix_spawn_file_actions_init(&actions);
@@ -162,7 +163,7 @@ int main(int argc, char *argv[])
 
     if (bytes == MAP_FAILED)
         err(1, "mmap");
-    memset(bytes, 'x', BULK_BYTES); /* real pages, not holes */
+    memset(bytes, 'x', BULK_BYTES); /* allocates the pages: no holes */
     munmap(bytes, BULK_BYTES);
 
     race("P3", "ls -1 /usr/bin | sort | wc -l", empty, rounds);

@@ -1,6 +1,6 @@
-/* spawn.c - pipeline_run over posix_spawn, for comparison in the bench: what
- * the C library offers instead of fork and exec.  It does without what the
- * contract says about failures and odd descriptors.
+/* spawn.c - pipeline_run made with posix_spawn, which the C library offers
+ * instead of fork and exec; for comparison in the benchmark.  It does not fulfil
+ * what the contract says about failures and unusual descriptors.
  */
 #define _GNU_SOURCE
 #include "pipeline.h"

@@ -1,4 +1,4 @@
-/* Design: counts the stages first; options by getopt. */
+/* Design: counts the stages first; getopt_long parses the options. */
 #define _GNU_SOURCE
 #include "pipeline.h"
 
@@ -17,11 +17,11 @@ static int usage(void)
     return 2;
 }
 
-static int as_shell_says(int word)
+static int shell_status(int wstatus)
 {
-    if (WIFEXITED(word))
-        return WEXITSTATUS(word);
-    return 128 + WTERMSIG(word);
+    if (WIFEXITED(wstatus))
+        return WEXITSTATUS(wstatus);
+    return 128 + WTERMSIG(wstatus);
 }
 
 int main(int argc, char **argv)
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
         return 125;
     }
     for (size_t i = 0; print && i < nstages; i++)
-        fprintf(stderr, "%s%d%s", i == 0 ? "status: " : " ", as_shell_says(status[i]),
+        fprintf(stderr, "%s%d%s", i == 0 ? "status: " : " ", shell_status(status[i]),
                 i == nstages - 1 ? "\n" : "");
-    return as_shell_says(status[nstages - 1]);
+    return shell_status(status[nstages - 1]);
 }

@@ -1,6 +1,6 @@
-/* Design: the textbook's.  All pipes are made first, then all stages are
- * forked; no descriptor is close-on-exec, each child closes every pipe end
- * itself.  Stages are waited for from the last one to the first.
+/* Design: as in textbooks.  All pipes are made first, then all stages are
+ * forked.  No descriptor is close-on-exec; instead, each child closes all pipe
+ * ends itself.  Stages are waited for from the last one to the first.
  */
 #define _GNU_SOURCE
 #include "pipeline.h"
@@ -13,13 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What the functions here share about one call. */
+/* The state of one call of pipeline_run. */
 struct run {
     const struct pipeline_stage *stages;
     size_t nstages;
     int in_fd;
     int out_fd;
-    int (*pipes)[2]; /* pipes[i] lies between stage i and i + 1 */
+    int (*pipes)[2]; /* pipes[i] connects stages i and i + 1 */
     size_t npipes;
     pid_t *pids;
     size_t nstarted;
@@ -39,8 +39,8 @@ static void close_pipes(const struct run *run)
     }
 }
 
-/* pipe(2) may hand out 0, 1 and 2 when the caller came with them closed.  So
- * it is asked until it gives others; what came first is closed again. */
+/* pipe(2) may return 0, 1 or 2 when these are closed in the caller.  Each such
+ * end is duplicated until a copy is above 2; then the low ones are closed. */
 static int pipe_above_2(int ends[2])
 {
     int low[8];
@@ -84,9 +84,9 @@ static void exec_stage(const struct run *run, size_t i)
 {
     int from = i == 0 ? run->in_fd : run->pipes[i - 1][0];
     int to = i == run->nstages - 1 ? run->out_fd : run->pipes[i][1];
-    sigset_t nothing;
+    sigset_t none;
 
-    /* copies well above, so that it does not matter where the two lie */
+    /* copies at 10 or above, so that no dup2 overwrites a source */
     int from_copy = fcntl(from, F_DUPFD, 10);
     int to_copy = fcntl(to, F_DUPFD, 10);
 
@@ -102,9 +102,9 @@ static void exec_stage(const struct run *run, size_t i)
     if (run->out_fd > 2)
         close(run->out_fd);
 
-    sigemptyset(&nothing);
+    sigemptyset(&none);
     signal(SIGPIPE, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &nothing, NULL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     execvp(run->stages[i].argv[0], run->stages[i].argv);
     _exit(errno == ENOENT ? 127 : 126);
 }

@@ -1,7 +1,8 @@
 /* Design: the parent redirects itself.  For each stage, from the last to the
- * first, it puts the stage's input and output on its own 0 and 1, forks, and
- * puts back what was there, flags included; the child only closes and execs.
- * status[] holds the pids meanwhile, so nothing is allocated.
+ * first, it installs the stage's input and output as its own 0 and 1, forks, and
+ * restores its descriptors with their close-on-exec flags; the child only closes
+ * descriptors and executes the program.  Until a stage has ended, its element of
+ * status[] holds its pid, so no memory is allocated.
  */
 #define _GNU_SOURCE
 #include "pipeline.h"
@@ -14,20 +15,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What lay at a descriptor before the parent put something else there. */
+/* A descriptor of the parent before its redirection. */
 struct saved {
-    int copy;  /* -1 when there is nothing to close */
+    int copy;  /* -1: there is no copy to close */
     int flags; /* -1: it was closed */
 };
 
-/* A close-on-exec copy out of the way of 0, 1 and 2. */
+/* Returns a close-on-exec copy above 2. */
 static int copy_above_2(int fd)
 {
     return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
-/* Closes what is open, forgets it, and keeps errno. */
-static void drop(int *fd)
+/* Closes *fd unless it is -1, and sets it to -1; preserves errno. */
+static void close_and_clear(int *fd)
 {
     int error = errno;
 
@@ -37,28 +38,28 @@ static void drop(int *fd)
     errno = error;
 }
 
-/* Puts `fd` at `place`; whatever comes of it, put_back() undoes it. */
-static int redirect(int fd, int place, struct saved *saved)
+/* Makes `to` a copy of `fd`; restore() undoes it, also after a failure. */
+static int redirect(int fd, int to, struct saved *saved)
 {
-    saved->flags = fcntl(place, F_GETFD);
-    saved->copy = saved->flags == -1 ? -1 : copy_above_2(place);
+    saved->flags = fcntl(to, F_GETFD);
+    saved->copy = saved->flags == -1 ? -1 : copy_above_2(to);
     if (saved->flags != -1 && saved->copy == -1)
         return -1;
-    return dup2(fd, place) == -1 ? -1 : 0;
+    return dup2(fd, to) == -1 ? -1 : 0;
 }
 
-static void put_back(int place, struct saved *saved)
+static void restore(int to, struct saved *saved)
 {
     int error = errno;
 
     if (saved->flags == -1) {
-        close(place);
+        close(to);
     } else if (saved->copy != -1) {
-        while (dup2(saved->copy, place) == -1 && (errno == EINTR || errno == EBUSY))
+        while (dup2(saved->copy, to) == -1 && (errno == EINTR || errno == EBUSY))
             continue;
-        fcntl(place, F_SETFD, saved->flags);
+        fcntl(to, F_SETFD, saved->flags);
     }
-    drop(&saved->copy);
+    close_and_clear(&saved->copy);
     errno = error;
 }
 
@@ -88,9 +89,9 @@ static pid_t start_stage(char *const argv[], int input, int output, int in_fd, i
             if (pid == 0)
                 exec_stage(argv, in_fd, out_fd);
         }
-        put_back(1, &saved1);
+        restore(1, &saved1);
     }
-    put_back(0, &saved0);
+    restore(0, &saved0);
     return pid;
 }
 
@@ -102,9 +103,9 @@ static int pipe_above_2(int *read_end, int *write_end)
         return -1;
     *read_end = copy_above_2(ends[0]);
     *write_end = *read_end == -1 ? -1 : copy_above_2(ends[1]);
-    drop(&ends[0]);
-    drop(&ends[1]);
-    return *write_end == -1 ? -1 : 0; /* the caller drops both */
+    close_and_clear(&ends[0]);
+    close_and_clear(&ends[1]);
+    return *write_end == -1 ? -1 : 0; /* the caller closes both */
 }
 
 static int start_all(const struct pipeline_stage *stages, size_t nstages, int in_fd, int out_fd,
@@ -113,22 +114,22 @@ static int start_all(const struct pipeline_stage *stages, size_t nstages, int in
     int output = copy_above_2(out_fd);
     int input = -1;
     int next_output = -1;
-    bool well = output != -1;
+    bool ok = output != -1;
 
-    for (size_t i = nstages; well && i-- > 0;) {
+    for (size_t i = nstages; ok && i-- > 0;) {
         if (i == 0)
-            well = (input = copy_above_2(in_fd)) != -1;
+            ok = (input = copy_above_2(in_fd)) != -1;
         else
-            well = pipe_above_2(&input, &next_output) == 0;
-        if (well)
-            well = (pids[i] = start_stage(stages[i].argv, input, output, in_fd, out_fd)) != -1;
-        drop(&input);
-        drop(&output);
+            ok = pipe_above_2(&input, &next_output) == 0;
+        if (ok)
+            ok = (pids[i] = start_stage(stages[i].argv, input, output, in_fd, out_fd)) != -1;
+        close_and_clear(&input);
+        close_and_clear(&output);
         output = next_output;
         next_output = -1;
     }
-    drop(&output);
-    return well ? 0 : -1;
+    close_and_clear(&output);
+    return ok ? 0 : -1;
 }
 
 int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd, int out_fd,

@@ -1,4 +1,4 @@
-/* Design: the words are split in one pass. */
+/* Design: splits the arguments in one pass. */
 #define _GNU_SOURCE
 #include "pipeline.h"
 
@@ -19,9 +19,9 @@ static void usage(const char *problem)
     exit(EXIT_USAGE);
 }
 
-static int exit_status(int word)
+static int exit_status(int wstatus)
 {
-    return WIFSIGNALED(word) ? 128 + WTERMSIG(word) : WEXITSTATUS(word);
+    return WIFSIGNALED(wstatus) ? 128 + WTERMSIG(wstatus) : WEXITSTATUS(wstatus);
 }
 
 int main(int argc, char *argv[])

@@ -1,7 +1,8 @@
-/* Design: stages wait at a gate, a pipe that is closed when all have been
- * forked; only then does any of them become its program.  Every other one is
- * forked first.  The pids lie in status[] until the statuses take their place,
- * so that fork() writes there in parent and child.
+/* Design: each child waits for end-of-file on a pipe, the gate, which the parent
+ * closes when all stages have been forked; only then do they execute their
+ * programs.  Stages with odd numbers are forked first.  Until a stage has ended,
+ * its element of status[] holds its pid, so that fork's return value is stored
+ * there in parent and child.
  */
 #define _GNU_SOURCE
 #include "pipeline.h"
@@ -15,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The i-th stage to be forked, of n: odd ones, then even ones. */
+/* The number of the i-th of n stages to be forked: odd ones, then even ones. */
 static size_t stage_number(size_t i, size_t n)
 {
     return i < n / 2 ? 2 * i + 1 : 2 * (i - n / 2);
@@ -28,11 +29,12 @@ struct plan {
     int in_fd, out_fd;
 };
 
-static void close_pipes(const struct plan *plan, int but, int and_but)
+/* Closes all pipe ends except two. */
+static void close_pipes(const struct plan *plan, int except, int and_except)
 {
     for (size_t i = 0; i < plan->npipes; i++)
         for (int k = 0; k < 2; k++)
-            if (plan->pipes[i][k] != but && plan->pipes[i][k] != and_but)
+            if (plan->pipes[i][k] != except && plan->pipes[i][k] != and_except)
                 close(plan->pipes[i][k]);
 }
 
@@ -89,11 +91,60 @@ static void child(const struct plan *plan, size_t i, char *const *argv)
     _exit(errno == ENOENT ? 127 : 126);
 }
 
+/* Returns 0 or an error number. */
+static int make_pipes(struct plan *plan, size_t nstages)
+{
+    while (plan->npipes < nstages - 1) {
+        if (pipe(plan->pipes[plan->npipes]) == -1)
+            return errno;
+        plan->npipes++;
+    }
+    return pipe(plan->gate) == -1 ? errno : 0;
+}
+
+/* Returns 0 or an error number. */
+static int start_all(const struct plan *plan, const struct pipeline_stage *stages, size_t nstages,
+                     int status[])
+{
+    int error = 0;
+
+    for (size_t k = 0; error == 0 && k < nstages; k++) {
+        size_t i = stage_number(k, nstages);
+        sigset_t all, before;
+
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, &before);
+        status[i] = fork();
+        if (status[i] == 0)
+            child(plan, i, stages[i].argv);
+        if (status[i] == -1)
+            error = errno;
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    return error;
+}
+
+/* Waits for all stages that were started; returns 0 or an error number. */
+static int wait_for_all(size_t nstages, int status[])
+{
+    int error = 0;
+
+    for (size_t i = 0; i < nstages; i++) {
+        pid_t pid = status[i];
+
+        while (pid != -1 && waitpid(pid, &status[i], 0) == -1)
+            if (errno != EINTR) {
+                error = error != 0 ? error : errno;
+                break;
+            }
+    }
+    return error;
+}
+
 int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd, int out_fd,
                  int status[])
 {
     struct plan plan = {NULL, 0, {-1, -1}, in_fd, out_fd};
-    int error = 0;
 
     if (stages == NULL || status == NULL || nstages == 0)
         goto invalid;
@@ -108,26 +159,11 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
     plan.pipes = calloc(nstages, sizeof *plan.pipes);
     if (plan.pipes == NULL)
         return -1;
-    while (error == 0 && plan.npipes < nstages - 1)
-        if (pipe(plan.pipes[plan.npipes]) == -1)
-            error = errno;
-        else
-            plan.npipes++;
-    if (error == 0 && pipe(plan.gate) == -1)
-        error = errno;
-    for (size_t k = 0; error == 0 && k < nstages; k++) {
-        size_t i = stage_number(k, nstages);
-        sigset_t all, before;
 
-        sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, &before);
-        status[i] = fork();
-        if (status[i] == 0)
-            child(&plan, i, stages[i].argv);
-        if (status[i] == -1)
-            error = errno;
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
+    int error = make_pipes(&plan, nstages);
+
+    if (error == 0)
+        error = start_all(&plan, stages, nstages, status);
     if (error != 0)
         for (size_t i = 0; i < nstages; i++)
             if (status[i] != -1)
@@ -135,17 +171,12 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
     close_pipes(&plan, -1, -1);
     if (plan.gate[0] != -1) {
         close(plan.gate[0]);
-        close(plan.gate[1]); /* opens it */
+        close(plan.gate[1]); /* end-of-file: the children go on */
     }
-    for (size_t i = 0; i < nstages; i++) {
-        pid_t pid = status[i];
 
-        while (pid != -1 && waitpid(pid, &status[i], 0) == -1)
-            if (errno != EINTR) {
-                error = error != 0 ? error : errno;
-                break;
-            }
-    }
+    int wait_error = wait_for_all(nstages, status);
+
+    error = error != 0 ? error : wait_error;
     free(plan.pipes);
     if (error == 0)
         return 0;

@@ -1,6 +1,6 @@
-/* Design: stages are waited for in the order in which they end, with poll on
- * one pidfd for each.  Children wait at a pipe until every stage has been
- * forked, so that after a failed fork no program has run at all.
+/* Design: poll on one pidfd for each stage reaps them in the order in which they
+ * end.  The children wait for end-of-file on a pipe until every stage has been
+ * forked, so that no program has run at all when a fork fails.
  */
 #define _GNU_SOURCE
 #include "pipeline.h"
@@ -21,7 +21,7 @@ struct job {
     int output;
 };
 
-/* A pipe with both ends close-on-exec, at 3 or above. */
+/* Makes a pipe with both ends close-on-exec and at 3 or above. */
 static int high_pipe(int ends[2])
 {
     int made[2];
@@ -45,9 +45,9 @@ static int high_pipe(int ends[2])
     return -1;
 }
 
-static void put_in_place(int fd, int place)
+static void install(int fd, int to)
 {
-    if (fd == place ? fcntl(fd, F_SETFD, 0) == -1 : dup3(fd, place, 0) == -1)
+    if (fd == to ? fcntl(fd, F_SETFD, 0) == -1 : dup3(fd, to, 0) == -1)
         _exit(126);
 }
 
@@ -58,13 +58,13 @@ static void stage_main(const struct pipeline_stage *stage, struct job job, int s
     sigset_t none;
     char go;
 
-    while (read(start, &go, 1) == -1) /* its end is the signal */
+    while (read(start, &go, 1) == -1) /* until end-of-file */
         if (errno != EINTR)
             _exit(126);
     if (job.output == 0 && (job.output = fcntl(0, F_DUPFD_CLOEXEC, 3)) == -1)
         _exit(126);
-    put_in_place(job.input, 0);
-    put_in_place(job.output, 1);
+    install(job.input, 0);
+    install(job.output, 1);
     for (int k = 0; k < 2; k++) {
         int fd = k == 0 ? in_fd : out_fd;
 
@@ -84,7 +84,7 @@ static void reap(pid_t pid, int *status)
         continue;
 }
 
-/* Waits for all; falls back to one after the other if there are no pidfds. */
+/* Waits for all stages: one after the other if there are no pidfds. */
 static void wait_for_all(const struct job *jobs, size_t n, int status[])
 {
     struct pollfd *ends = calloc(n, sizeof ends[0]);
@@ -115,34 +115,13 @@ static void wait_for_all(const struct job *jobs, size_t n, int status[])
     free(ends);
 }
 
-int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd, int out_fd,
-                 int status[])
+/* Forks all stages; stores in *nstarted how many there are.  Returns 0 or an
+ * error number. */
+static int start_all(const struct pipeline_stage *stages, size_t nstages, int in_fd, int out_fd,
+                     const int start[2], struct job *jobs, size_t *nstarted)
 {
-    int start[2];
     size_t started = 0;
     int error = 0;
-
-    errno = EINVAL;
-    if (stages == NULL || status == NULL || nstages < 1)
-        return -1;
-    for (size_t i = 0; i < nstages; i++)
-        if (stages[i].argv == NULL || stages[i].argv[0] == NULL)
-            return -1;
-    if (fcntl(in_fd, F_GETFD) == -1 || fcntl(out_fd, F_GETFD) == -1)
-        return -1;
-    for (size_t i = 0; i < nstages; i++)
-        status[i] = -1;
-
-    struct job *jobs = calloc(nstages, sizeof jobs[0]);
-
-    if (jobs == NULL)
-        return -1;
-    if (high_pipe(start) == -1) {
-        error = errno;
-        free(jobs);
-        errno = error;
-        return -1;
-    }
 
     jobs[0].input = in_fd;
     while (started < nstages && error == 0) {
@@ -172,7 +151,40 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
         if (error == 0 && started < nstages)
             jobs[started].input = ends[0];
     }
+    *nstarted = started;
+    return error;
+}
 
+int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd, int out_fd,
+                 int status[])
+{
+    int start[2];
+    size_t started;
+    int error;
+
+    errno = EINVAL;
+    if (stages == NULL || status == NULL || nstages < 1)
+        return -1;
+    for (size_t i = 0; i < nstages; i++)
+        if (stages[i].argv == NULL || stages[i].argv[0] == NULL)
+            return -1;
+    if (fcntl(in_fd, F_GETFD) == -1 || fcntl(out_fd, F_GETFD) == -1)
+        return -1;
+    for (size_t i = 0; i < nstages; i++)
+        status[i] = -1;
+
+    struct job *jobs = calloc(nstages, sizeof jobs[0]);
+
+    if (jobs == NULL)
+        return -1;
+    if (high_pipe(start) == -1) {
+        error = errno;
+        free(jobs);
+        errno = error;
+        return -1;
+    }
+
+    error = start_all(stages, nstages, in_fd, out_fd, start, jobs, &started);
     if (error != 0)
         for (size_t i = 0; i < started; i++)
             kill(jobs[i].pid, SIGKILL);

@@ -1,6 +1,6 @@
-/* Design: recursive.  The last stage is started first and waited for last;
- * each level of the recursion makes one pipe, owns one child, and undoes both
- * on its way back.
+/* Design: recursive.  The last stage is started first and waited for last.
+ * Each level of the recursion makes one pipe and one child; before it returns,
+ * it closes the one and waits for the other.
  */
 #define _GNU_SOURCE
 #include "pipeline.h"
@@ -20,15 +20,15 @@ struct context {
     int *status;
 };
 
-static int lift(int fd)
+static int move_above_2(int fd)
 {
-    int lifted = fd > 2 ? fd : fcntl(fd, F_DUPFD, 3);
+    int moved = fd > 2 ? fd : fcntl(fd, F_DUPFD, 3);
 
-    if (lifted != fd)
+    if (moved != fd)
         close(fd);
-    if (lifted != -1)
-        fcntl(lifted, F_SETFD, FD_CLOEXEC);
-    return lifted;
+    if (moved != -1)
+        fcntl(moved, F_SETFD, FD_CLOEXEC);
+    return moved;
 }
 
 static void child(const struct context *context, size_t i, int input, int output)
@@ -37,7 +37,7 @@ static void child(const struct context *context, size_t i, int input, int output
     sigset_t empty;
 
     for (int k = 0; k < 2; k++) {
-        /* a copy first: the two may be crossed, or close-on-exec in place */
+        /* copies first: the two may be crossed, or in place and close-on-exec */
         ends[k] = fcntl(ends[k], F_DUPFD_CLOEXEC, 3);
         if (ends[k] == -1)
             _exit(126);
@@ -56,8 +56,8 @@ static void child(const struct context *context, size_t i, int input, int output
     _exit(errno == ENOENT ? 127 : 126);
 }
 
-/* Starts stage i, which writes to `output`, and all before it; takes care of
- * `output` if it is a pipe.  Returns 0 or an error number. */
+/* Starts stage i, which writes to `output`, and all stages before it, and waits
+ * for them; closes `output` if it is a pipe.  Returns 0 or an error number. */
 static int run_until(const struct context *context, size_t i, int output)
 {
     int ends[2] = {context->in_fd, -1};
@@ -69,10 +69,10 @@ static int run_until(const struct context *context, size_t i, int output)
             error = errno;
             ends[0] = context->in_fd;
         } else {
-            ends[0] = lift(ends[0]);
+            ends[0] = move_above_2(ends[0]);
             if (ends[0] == -1)
                 error = errno;
-            ends[1] = lift(ends[1]);
+            ends[1] = move_above_2(ends[1]);
             if (ends[1] == -1)
                 error = errno;
         }

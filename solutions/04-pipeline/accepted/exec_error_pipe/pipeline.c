@@ -1,7 +1,8 @@
-/* Design: each child has a close-on-exec pipe to its parent, which closes by
- * itself when the program starts; before, the child may write why it did not,
- * and the parent complains about it.  So stages start one after the other.
- * PATH is searched here, and execve called, as execvp would do it.
+/* Design: each child has a close-on-exec pipe to its parent.  A successful exec
+ * closes it; after a failed exec the child writes errno to it, and the parent
+ * prints the error message.  So each stage has executed its program before the
+ * next one is forked.  This file searches PATH itself, as execvp would, and
+ * calls execve.
  */
 #define _GNU_SOURCE
 #include "pipeline.h"
@@ -23,7 +24,7 @@ struct ends {
     int write;
 };
 
-/* What a child needs to know. */
+/* What a child needs to set itself up. */
 struct job {
     char *const *argv;
     int input;
@@ -33,7 +34,7 @@ struct job {
     int report;
 };
 
-static void drop(int fd)
+static void close_quietly(int fd)
 {
     int error = errno;
 
@@ -42,7 +43,7 @@ static void drop(int fd)
     errno = error;
 }
 
-/* Ends at 3 or above, close-on-exec. */
+/* Makes a pipe whose ends are close-on-exec and at 3 or above. */
 static int make_pipe(struct ends *ends)
 {
     int made[2];
@@ -51,15 +52,15 @@ static int make_pipe(struct ends *ends)
         return -1;
     ends->read = fcntl(made[0], F_DUPFD_CLOEXEC, 3);
     ends->write = ends->read == -1 ? -1 : fcntl(made[1], F_DUPFD_CLOEXEC, 3);
-    drop(made[0]);
-    drop(made[1]);
+    close_quietly(made[0]);
+    close_quietly(made[1]);
     if (ends->write != -1)
         return 0;
-    drop(ends->read);
+    close_quietly(ends->read);
     return -1;
 }
 
-/* Becomes the program in this file, or a shell that reads it. */
+/* Executes a file, or a shell that reads it. */
 static void run_file(const char *file, char *const argv[])
 {
     size_t n = 0;
@@ -70,7 +71,7 @@ static void run_file(const char *file, char *const argv[])
     while (argv[n] != NULL)
         n++;
 
-    const char *shell[n + 2]; /* sh, the file, argv from 1 on with its NULL */
+    const char *shell[n + 2]; /* sh, the file, argv[1] to argv[n], which is NULL */
 
     shell[0] = "sh";
     shell[1] = file;
@@ -81,33 +82,33 @@ static void run_file(const char *file, char *const argv[])
 
 static void run_command(char *const argv[])
 {
-    const char *rest = getenv("PATH");
-    bool refused = false;
+    const char *path = getenv("PATH");
+    bool denied = false;
 
     if (argv[0][0] == '\0' || strchr(argv[0], '/') != NULL) {
         run_file(argv[0], argv);
         return;
     }
-    for (rest = rest != NULL ? rest : "/bin:/usr/bin"; rest != NULL;) {
-        const char *end = strchrnul(rest, ':');
+    for (path = path != NULL ? path : "/bin:/usr/bin"; path != NULL;) {
+        const char *end = strchrnul(path, ':');
         char file[PATH_MAX];
 
-        if (snprintf(file, sizeof file, "%.*s%s%s", (int)(end - rest), rest, end == rest ? "" : "/",
+        if (snprintf(file, sizeof file, "%.*s%s%s", (int)(end - path), path, end == path ? "" : "/",
                      argv[0]) < (int)sizeof file) {
             run_file(file, argv);
             if (errno == EACCES)
-                refused = true;
+                denied = true;
             else if (errno != ENOENT && errno != ENOTDIR)
                 return;
         }
-        rest = *end == ':' ? end + 1 : NULL;
+        path = *end == ':' ? end + 1 : NULL;
     }
-    errno = refused ? EACCES : ENOENT;
+    errno = denied ? EACCES : ENOENT;
 }
 
-static bool place(int fd, int where)
+static bool install(int fd, int to)
 {
-    return fd == where ? fcntl(fd, F_SETFD, 0) != -1 : dup2(fd, where) != -1;
+    return fd == to ? fcntl(fd, F_SETFD, 0) != -1 : dup2(fd, to) != -1;
 }
 
 static void child(struct job job)
@@ -116,7 +117,7 @@ static void child(struct job job)
 
     if (job.output == 0)
         job.output = fcntl(0, F_DUPFD_CLOEXEC, 3);
-    if (job.output == -1 || !place(job.input, 0) || !place(job.output, 1))
+    if (job.output == -1 || !install(job.input, 0) || !install(job.output, 1))
         _exit(126);
     if (job.in_fd > 2)
         fcntl(job.in_fd, F_SETFD, FD_CLOEXEC);
@@ -132,7 +133,7 @@ static void child(struct job job)
     _exit(write(job.report, &error, sizeof error) != sizeof error || error != ENOENT ? 126 : 127);
 }
 
-/* Forks a stage, and waits until it runs its program or has failed to. */
+/* Forks a stage and waits until it has executed its program or failed to. */
 static pid_t start(struct job job)
 {
     struct ends report;
@@ -147,12 +148,12 @@ static pid_t start(struct job job)
 
     if (pid == 0)
         child(job);
-    drop(report.write);
+    close_quietly(report.write);
     while (pid != -1 && (n = read(report.read, &error, sizeof error)) == -1 && errno == EINTR)
         continue;
     if (pid != -1 && error != 0)
         dprintf(2, "%s: %s\n", job.argv[0], strerror(error));
-    drop(report.read);
+    close_quietly(report.read);
     return pid;
 }
 
@@ -160,7 +161,7 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
                  int status[])
 {
     size_t started = 0;
-    bool well = true;
+    bool ok = true;
 
     errno = EINVAL;
     if (stages == NULL || status == NULL || nstages == 0)
@@ -177,35 +178,35 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
 
     if (pids == NULL)
         return -1;
-    for (int input = in_fd; well && started < nstages;) {
+    for (int input = in_fd; ok && started < nstages;) {
         struct ends ends = {-1, -1};
         bool last = started + 1 == nstages;
 
-        well = last || make_pipe(&ends) == 0;
-        if (well) {
+        ok = last || make_pipe(&ends) == 0;
+        if (ok) {
             struct job job = {
                 stages[started].argv, input, last ? out_fd : ends.write, in_fd, out_fd, -1};
 
             pids[started] = start(job);
-            well = pids[started] != -1;
+            ok = pids[started] != -1;
         }
-        started += well;
-        drop(ends.write);
-        drop(input == in_fd ? -1 : input);
-        if (!well)
-            drop(ends.read);
+        started += ok;
+        close_quietly(ends.write);
+        close_quietly(input == in_fd ? -1 : input);
+        if (!ok)
+            close_quietly(ends.read);
         input = ends.read;
     }
 
     int error = errno;
 
     for (size_t i = 0; i < started; i++) {
-        if (!well)
+        if (!ok)
             kill(pids[i], SIGKILL);
         while (waitpid(pids[i], &status[i], 0) == -1 && errno == EINTR)
             continue;
     }
     free(pids);
     errno = error;
-    return well ? 0 : -1;
+    return ok ? 0 : -1;
 }

@@ -1,5 +1,6 @@
-/* Design: SIGCHLD is blocked and read from a signalfd; each time all stages
- * are looked at with WNOHANG, for one SIGCHLD may tell of several.
+/* Design: SIGCHLD is blocked and read from a signalfd.  After each read, all
+ * stages are checked by waitpid with WNOHANG, because a single SIGCHLD may stand
+ * for several children.
  */
 #define _GNU_SOURCE
 #include "pipeline.h"
@@ -23,8 +24,8 @@ struct run {
     size_t nstarted;
 };
 
-/* A copy at 3 or above, close-on-exec, in place of what it is a copy of. */
-static int lifted(int fd)
+/* Returns a close-on-exec copy of fd at 3 or above; closes fd. */
+static int moved_above_2(int fd)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     int error = errno;
@@ -53,7 +54,7 @@ static void run_stage(const struct run *run, size_t i, int input, int output)
     _exit(errno == ENOENT ? 127 : 126);
 }
 
-/* Gives 0 or an error number. */
+/* Returns 0 or an error number. */
 static int start_all(struct run *run)
 {
     int input = run->in_fd;
@@ -68,7 +69,7 @@ static int start_all(struct run *run)
                 break;
             }
             for (int k = 0; k < 2; k++)
-                if ((ends[k] = lifted(ends[k])) == -1)
+                if ((ends[k] = moved_above_2(ends[k])) == -1)
                     error = errno;
         }
 
@@ -91,21 +92,21 @@ static int start_all(struct run *run)
     return error;
 }
 
-/* Waits for all that were started; `bell` is the signalfd. */
-static void reap_all(const struct run *run, int bell, int status[])
+/* Waits for all stages that were started. */
+static void reap_all(const struct run *run, int signal_fd, int status[])
 {
     for (size_t left = run->nstarted; left > 0;) {
-        struct signalfd_siginfo ring;
+        struct signalfd_siginfo info;
 
         for (size_t i = 0; i < run->nstarted; i++) {
-            int word;
+            int wstatus;
 
-            if (status[i] == -1 && waitpid(run->pids[i], &word, WNOHANG) == run->pids[i]) {
-                status[i] = word;
+            if (status[i] == -1 && waitpid(run->pids[i], &wstatus, WNOHANG) == run->pids[i]) {
+                status[i] = wstatus;
                 left--;
             }
         }
-        while (left > 0 && read(bell, &ring, sizeof ring) == -1 && errno == EINTR)
+        while (left > 0 && read(signal_fd, &info, sizeof info) == -1 && errno == EINTR)
             continue;
     }
 }
@@ -133,9 +134,9 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
     sigaddset(&sigchld, SIGCHLD);
     sigprocmask(SIG_BLOCK, &sigchld, &before);
 
-    int bell = signalfd(-1, &sigchld, SFD_CLOEXEC);
+    int signal_fd = signalfd(-1, &sigchld, SFD_CLOEXEC);
 
-    if (bell == -1 || (bell = lifted(bell)) == -1 ||
+    if (signal_fd == -1 || (signal_fd = moved_above_2(signal_fd)) == -1 ||
         (run.pids = malloc(nstages * sizeof run.pids[0])) == NULL)
         error = errno;
     else
@@ -143,10 +144,10 @@ int pipeline_run(const struct pipeline_stage *stages, size_t nstages, int in_fd,
     if (error != 0)
         for (size_t i = 0; i < run.nstarted; i++)
             kill(run.pids[i], SIGKILL);
-    reap_all(&run, bell, status);
+    reap_all(&run, signal_fd, status);
 
-    if (bell != -1)
-        close(bell);
+    if (signal_fd != -1)
+        close(signal_fd);
     free(run.pids);
     sigprocmask(SIG_SETMASK, &before, NULL);
     errno = error;
