@@ -111,9 +111,8 @@ int main(int argc, char *argv[])
     return result;
 }
 #else
-/* TODO(04-pipeline): this runs one command.  It neither splits its arguments at
- * | nor knows any option, and a stage that a signal killed gets no exit status.
- */
+/* TODO(04-pipeline): this runs one command.  It does not split its arguments at
+ * |, knows no option, and exits with 0 when a signal killed the command. */
 int main(int argc, char *argv[])
 {
     if (argc < 2)
