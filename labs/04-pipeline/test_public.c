@@ -4,7 +4,6 @@
  * IN and OUT are the descriptors of two files that the test made and passed to
  * the process in which your code runs.
  */
-#define _GNU_SOURCE
 #include "test_support.h"
 
 TEST(one_stage_reads_in_fd_and_writes_out_fd,
@@ -36,13 +35,13 @@ TEST(stages_pass_data_on_in_order,
 }
 
 TEST(the_lecture_example_lists_a_directory,
-     "ls -1 | cut -d. -f1 | sort | uniq | tee dirents writes the sorted names, without "
-     "duplicates, to out_fd and to dirents.")
+     "The pipeline ls -1 | cut -d. -f1 | sort | uniq | tee dirents writes the sorted names, "
+     "without duplicates, to out_fd and dirents.")
 {
     /* dirents exists before, so that ls lists it whenever tee opens it */
-    char *directory = shell("d=$(mktemp -d) && cd \"$d\" && touch buddy.c buddy.h main.c notes "
-                            "dirents && echo \"$d\"",
-                            "");
+    char *directory = run_shell("d=$(mktemp -d) && cd \"$d\" && touch buddy.c buddy.h main.c notes "
+                                "dirents && echo \"$d\"",
+                                "");
     char dirents[200];
     int in = input_file("");
     int out = output_file();
@@ -54,7 +53,7 @@ TEST(the_lecture_example_lists_a_directory,
                                         CMD("sort"), CMD("uniq"), CMD("tee", dirents));
     int result = run_pipeline(pipeline, IN, OUT);
     int error = errno;
-    char *written = shell("cat \"$1/dirents\" && rm -r \"$1\"", directory);
+    char *written = run_shell("cat \"$1/dirents\" && rm -r \"$1\"", directory);
 
     errno = error;
     assert_succeeds(result);
@@ -67,8 +66,8 @@ TEST(the_lecture_example_lists_a_directory,
 }
 
 TEST(every_stage_reports_its_wait_status,
-     "status[i] is the wait status of stage i as waitpid stores it, for an exit and for a death "
-     "by signal.")
+     "Each status[i] is the wait status of stage i as waitpid stores it, for an exit and for a "
+     "death by signal.")
 {
     int in = input_file("");
     int out = output_file();
@@ -92,9 +91,9 @@ TEST(a_failed_exec_exits_with_127_or_126,
      "A stage whose exec fails exits with 127 for ENOENT and 126 for any other error, and "
      "pipeline_run returns 0.")
 {
-    char *script = shell("f=$(mktemp) && echo 'echo ran \"$1\"' >\"$f\" && chmod +x \"$f\" && "
-                         "echo \"$f\"",
-                         "");
+    char *script = run_shell("f=$(mktemp) && echo 'echo ran \"$1\"' >\"$f\" && chmod +x \"$f\" && "
+                             "echo \"$f\"",
+                             "");
     int in = input_file("");
     int out = output_file();
 
@@ -106,7 +105,7 @@ TEST(a_failed_exec_exits_with_127_or_126,
     int result = run_pipeline(pipeline, IN, OUT);
     int error = errno;
 
-    free(shell("rm \"$1\"", script));
+    free(run_shell("rm \"$1\"", script));
     errno = error;
     assert_succeeds(result);
     assert_stage_exited(pipeline, 0, 127); /* ENOENT */
@@ -133,15 +132,15 @@ TEST(bad_arguments_are_refused,
     pipeline.status[0] = pipeline.status[1] = 4711;
     fault_clear(p); /* counts from here */
 
-    assert_fails_with(EINVAL, pipeline_run(pipeline.stages, 0, IN, OUT, pipeline.status));
-    assert_fails_with(EINVAL, pipeline_run(NULL, 2, IN, OUT, pipeline.status));
-    assert_fails_with(EINVAL, pipeline_run(pipeline.stages, 2, IN, OUT, NULL));
-    assert_fails_with(EINVAL, run_pipeline(no_argv0, IN, OUT));
-    assert_fails_with(EINVAL, run_pipeline(no_argv, IN, OUT));
-    assert_fails_with(EBADF, run_pipeline(pipeline, 400, OUT));
-    assert_fails_with(EBADF, run_pipeline(pipeline, IN, 400));
-    assert_fails_with(EBADF, run_pipeline(pipeline, -1, OUT));
-    assert_fails_with(EBADF, run_pipeline(pipeline, IN, -1));
+    assert_fails(pipeline_run(pipeline.stages, 0, IN, OUT, pipeline.status), EINVAL);
+    assert_fails(pipeline_run(NULL, 2, IN, OUT, pipeline.status), EINVAL);
+    assert_fails(pipeline_run(pipeline.stages, 2, IN, OUT, NULL), EINVAL);
+    assert_fails(run_pipeline(no_argv0, IN, OUT), EINVAL);
+    assert_fails(run_pipeline(no_argv, IN, OUT), EINVAL);
+    assert_fails(run_pipeline(pipeline, 400, OUT), EBADF);
+    assert_fails(run_pipeline(pipeline, IN, 400), EBADF);
+    assert_fails(run_pipeline(pipeline, -1, OUT), EBADF);
+    assert_fails(run_pipeline(pipeline, IN, -1), EBADF);
 
     if (pipeline.status[0] != 4711 || pipeline.status[1] != 4711)
         fail_msg("a call with invalid arguments wrote to status[]");
@@ -189,36 +188,37 @@ static struct outcome run_cats(const char *program, size_t nstages)
 
 static void assert_program_runs_stages(const char *program)
 {
-    assert_outcome(PROGRAM(program, "printf", "%s\\n", "b.c", "a.c", "b.h", "|", "cut", "-d.",
-                           "-f1", "|", "sort", "|", "uniq"),
+    assert_outcome(RUN_PROGRAM(program, "printf", "%s\\n", "b.c", "a.c", "b.h", "|", "cut", "-d.",
+                               "-f1", "|", "sort", "|", "uniq"),
                    0, "a\nb\n", "");
     assert_outcome(
         run_program("read me\n", (const char *const[]){program, "cat", "|", "cat", NULL}), 0,
         "read me\n", "");
-    assert_outcome(PROGRAM(program, "sh", "-c", "exit 3", "|", "sh", "-c", "exit 4"), 4, "", "");
-    assert_outcome(PROGRAM(program, "true", "|", "sh", "-c", "kill -TERM $$"), 128 + SIGTERM, "",
+    assert_outcome(RUN_PROGRAM(program, "sh", "-c", "exit 3", "|", "sh", "-c", "exit 4"), 4, "",
                    "");
+    assert_outcome(RUN_PROGRAM(program, "true", "|", "sh", "-c", "kill -TERM $$"), 128 + SIGTERM,
+                   "", "");
     assert_outcome(run_cats(program, 40), 0, "far\n", "");
 }
 
 static void assert_program_takes_options(const char *program)
 {
-    assert_outcome(PROGRAM(program, "--status", "sh", "-c", "exit 3", "|", "sh", "-c",
-                           "kill -KILL $$", "|", "echo", "--status", "a|b", "||"),
+    assert_outcome(RUN_PROGRAM(program, "--status", "sh", "-c", "exit 3", "|", "sh", "-c",
+                               "kill -KILL $$", "|", "echo", "--status", "a|b", "||"),
                    0, "--status a|b ||\n", "status: 3 137 0\n");
-    assert_outcome(PROGRAM(program, "--status", "--", "false"), 1, "", "status: 1\n");
+    assert_outcome(RUN_PROGRAM(program, "--status", "--", "false"), 1, "", "status: 1\n");
 
     /* these look like options, but are commands that do not exist */
-    assert_outcome(PROGRAM(program, "--", "--status"), 127, "", ANYTHING);
-    assert_outcome(PROGRAM(program, "-"), 127, "", ANYTHING);
+    assert_outcome(RUN_PROGRAM(program, "--", "--status"), 127, "", ANYTHING);
+    assert_outcome(RUN_PROGRAM(program, "-"), 127, "", ANYTHING);
 }
 
 static void assert_program_reports_a_failure(const char *program)
 {
     /* at most four descriptors: 0, 1, 2 and one more, too few for a pipe */
-    struct outcome failed = PROGRAM("/bin/sh", "-c", "ulimit -n 4 && exec \"$@\"", "sh", program,
-                                    "--status", "true", "|", "true");
-    char *printed = contents(failed.err);
+    struct outcome failed = RUN_PROGRAM("/bin/sh", "-c", "ulimit -n 4 && exec \"$@\"", "sh",
+                                        program, "--status", "true", "|", "true");
+    char *printed = file_contents(failed.err);
 
     if (strncmp(printed, "status:", 7) == 0 || strstr(printed, "\nstatus:") != NULL)
         fail_msg("%s: pipeline_run failed, but the program printed a status line", failed.command);

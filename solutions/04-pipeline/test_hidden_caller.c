@@ -1,7 +1,6 @@
 /* test_hidden_caller.c - hidden tests of the group "caller": its other children,
  * its stdio buffers, and race conditions with stages that end.
  */
-#define _GNU_SOURCE
 #include "test_hidden.h"
 
 /* ---- other children ------------------------------------------------------------ */
@@ -46,7 +45,7 @@ static void exec_pipeline_with_children(struct puppet *p, const char *fd)
 }
 
 TEST(other_children_are_not_waited_for,
-     "pipeline_run waits for its own stages only and never reaps another child of the caller.")
+     "The call waits for its own stages only and never reaps another child of the caller.")
 {
     int in = input_file("");
     int out = output_file();
@@ -76,7 +75,7 @@ TEST(other_children_are_not_waited_for,
 
     if (wstatus != W_EXITCODE(6, 0))
         fail_msg("pipeline %s; expected: the last stage's exit status, 6",
-                 describe_wstatus(wstatus));
+                 stage_status_text(wstatus));
     gate_open(gate);
 }
 
@@ -101,7 +100,7 @@ TEST(buffered_output_is_written_once,
     assert_file_holds(standard_output, "!");
 
     /* the last child's descriptor 1 is this file; error messages may be in it */
-    char *text = contents(out);
+    char *text = file_contents(out);
 
     if (strchr(text, '!') != NULL)
         fail_msg("a child, too, wrote what was in the caller's stdio buffer");

@@ -1,7 +1,6 @@
 /* test_hidden_descriptors.c - hidden tests of the group "descriptors": those of
  * the caller after the call, and those of each stage while it runs.
  */
-#define _GNU_SOURCE
 #include "test_hidden.h"
 
 /* ---- the caller's ----------------------------------------------------------- */
@@ -118,15 +117,13 @@ static void assert_fds_inherited(size_t stage, pid_t pid)
  * of the caller's environment, the umask and the current directory. */
 static void assert_environment_inherited(int in, int out)
 {
-    struct puppet *p = puppet_current(); /* shell() starts others */
     char *directory =
-        shell("d=$(mktemp -d) && printf '#!/bin/sh\\necho \"$LAB_WORD $(umask) $(pwd -P)\"\\n' "
-              ">\"$d/only-here\" && chmod +x \"$d/only-here\" && cd \"$d\" && pwd -P",
-              "");
+        run_shell("d=$(mktemp -d) && printf '#!/bin/sh\\necho \"$LAB_WORD $(umask) $(pwd -P)\"\\n' "
+                  ">\"$d/only-here\" && chmod +x \"$d/only-here\" && cd \"$d\" && pwd -P",
+                  "");
     char path[300], expected[300];
 
     snprintf(path, sizeof path, "%s:/usr/bin:/bin", directory);
-    puppet_use(p);
     IN_PUPPET(setenv, arena_string("PATH"), arena_string(path), 1);
     IN_PUPPET(setenv, arena_string("LAB_WORD"), arena_string("inherited"), 1);
     IN_PUPPET(umask, 027);
@@ -141,7 +138,7 @@ static void assert_environment_inherited(int in, int out)
     int result = run_pipeline(pipeline, IN, OUT);
     int error = errno;
 
-    free(shell("rm -r \"$1\"", directory));
+    free(run_shell("rm -r \"$1\"", directory));
     errno = error;
     assert_succeeds(result);
     if (pipeline.status[0] == W_EXITCODE(127, 0))
@@ -204,7 +201,7 @@ static bool stage_has_stderr(size_t stage, int in, int out)
     rewind_files(in, out);
     assert_pipeline_succeeds(pipeline, IN, OUT);
 
-    char *report = contents(out);
+    char *report = file_contents(out);
     bool has = strstr(report, "\n2 -> ") != NULL;
 
     free(report);
@@ -272,11 +269,9 @@ static void run_with_one_socket(struct puppet *p, struct pipeline pipeline, int 
         fail_msg("the socket that is in_fd and out_fd was not read up to end-of-file: %s",
                  error_name(errno));
     if (strcmp(answer, expected) != 0) {
-        char have[100], want[100];
-
         fail_msg("in_fd and out_fd are both %d, the same socket; \"%s\" was written to it; "
                  "expected: \"%s\"",
-                 number, quoted(answer, have, sizeof have), quoted(expected, want, sizeof want));
+                 number, quoted(answer), quoted(expected));
     }
     assert_fds_unchanged(p, before);
     close(ends[0]);
@@ -329,9 +324,10 @@ static void run_with_close_on_exec_in_place(struct puppet *p, int in, int out)
     assert_true(marked.at[1].cloexec);
 }
 
-TEST(in_fd_and_out_fd_may_be_any_descriptors,
-     "in_fd and out_fd may be crossed (1 and 0), equal, 2, or close-on-exec, a flag that "
-     "dup2(fd, fd) does not clear.")
+TEST(
+    in_fd_and_out_fd_may_be_any_descriptors,
+    "The descriptors in_fd and out_fd may be crossed (1 and 0), equal, 2, or close-on-exec, a flag "
+    "that dup2(fd, fd) does not clear.")
 {
     static const int numbers[] = {20, 2, 1, 0};
     int in = input_file("a\n");

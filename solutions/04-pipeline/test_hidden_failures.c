@@ -4,7 +4,6 @@
  * A sweep makes the n-th call fail, for n = 1, 2, ... until none fails; each
  * time pipeline_run must either succeed or undo everything.
  */
-#define _GNU_SOURCE
 #include "test_hidden.h"
 
 /* ---- sweeps ------------------------------------------------------------------ */
@@ -72,7 +71,7 @@ static void assert_statuses_fit(const struct sweep *sweep)
         if (wstatus == -1)
             never_started++;
         else if (is_unwritten(wstatus) || (!WIFEXITED(wstatus) && !WIFSIGNALED(wstatus)))
-            fail_msg("status[%zu]: the stage %s", i, describe_wstatus(wstatus));
+            fail_msg("status[%zu]: the stage %s", i, stage_status_text(wstatus));
     }
     if (never_started == 0)
         fail_msg("pipeline_run failed, but no status is -1: which stages were never started?");
@@ -113,7 +112,7 @@ static void assert_complete(const struct sweep *sweep)
             assert_stage_exited(sweep->pipeline, i, 0);
         else if (wstatus != 0)
             fail_msg("%s number %u failed, pipeline_run returned 0, and stage %zu %s", sweep->name,
-                     sweep->n, i, describe_wstatus(wstatus));
+                     sweep->n, i, stage_status_text(wstatus));
     }
     assert_file_holds(sweep->out, "swept\n");
     assert_caller_unchanged(sweep->p, &sweep->before);
@@ -189,7 +188,7 @@ static void assert_dup_failure_contained(const struct sweep *sweep, int standard
 {
     pid_t pids[NDUP] = {0};
     size_t nran = collect_pids(sweep->control, pids, NDUP);
-    char *text = contents(sweep->out);
+    char *text = file_contents(sweep->out);
 
     assert_caller_unchanged(sweep->p, &sweep->before);
     if (strchr(text, '!') != NULL || file_size(standard_output) > 1)
@@ -211,9 +210,9 @@ static void assert_dup_failure_contained(const struct sweep *sweep, int standard
 static void sweep_dup(enum fault_call call, const char *name, int error)
 {
     struct sweep sweep = sweep_start(call, name, error);
-    int standard_output = file_named("elsewhere too", "", 0);
+    int standard_output = file_new("elsewhere too", "", 0);
 
-    puppet_give_fd(sweep.p, file_named("elsewhere", "", 0), STDIN_FILENO); /* not for stages */
+    puppet_give_fd(sweep.p, file_new("elsewhere", "", 0), STDIN_FILENO); /* not for stages */
     puppet_give_fd(sweep.p, standard_output, STDOUT_FILENO);
     IN_PUPPET(putchar, '!'); /* stays in the caller's stdio buffer */
 

@@ -1,7 +1,6 @@
 /* test_hidden_signals.c - hidden tests of the group "signals": signal mask and
  * dispositions, interrupted system calls, waiting.
  */
-#define _GNU_SOURCE
 #include "test_hidden.h"
 
 /* Installs a handler in the puppet, a function of the C library that does no
