@@ -324,10 +324,9 @@ static void run_with_close_on_exec_in_place(struct puppet *p, int in, int out)
     assert_true(marked.at[1].cloexec);
 }
 
-TEST(
-    in_fd_and_out_fd_may_be_any_descriptors,
-    "The descriptors in_fd and out_fd may be crossed (1 and 0), equal, 2, or close-on-exec, a flag "
-    "that dup2(fd, fd) does not clear.")
+TEST(in_fd_and_out_fd_may_be_any_descriptors,
+     "The descriptors in_fd and out_fd may be crossed (1 and 0), equal, 2, or close-on-exec, "
+     "a flag that dup2(fd, fd) does not clear.")
 {
     static const int numbers[] = {20, 2, 1, 0};
     int in = input_file("a\n");
