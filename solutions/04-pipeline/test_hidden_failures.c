@@ -126,7 +126,7 @@ static void assert_unharmed(struct puppet *bystander)
     struct puppet *current = puppet_current();
 
     if (!has_ended(puppet_pid(bystander))) /* though a signal may be pending */
-        begin(bystander, IN_PUPPET(getpid));
+        begin(bystander, IN_PUPPET(getpgid, 0));
     if (puppet_settle(bystander) == PUPPET_DEAD)
         fail_msg("a process that is not a stage was killed");
     finish(bystander);
