@@ -104,7 +104,7 @@ def _handed_out(lab: Lab) -> Iterator[Path]:
 def _secret_texts(lab: Lab) -> Iterator[str]:
     for name in lab.files:
         yield preprocessed(lab.soldir / name, solution=True)
-    for path in (*lab.soldir.glob(HIDDEN_TESTS), *(lab.soldir / "accepted").rglob("*.c")):
+    for path in (*lab.soldir.glob("test_hidden*.[ch]"), *(lab.soldir / "accepted").rglob("*.c")):
         yield path.read_text(encoding="utf-8", errors="replace")
 
 
