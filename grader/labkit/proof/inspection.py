@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from labkit.lab.kit import HIDDEN_TESTS, build_kit
+from labkit.lab.kit import build_kit
 from labkit.lab.manifest import Lab
 from labkit.lab.rubric import handout_path, handout_with_rubric
 from labkit.lab.skeleton import preprocessed, skeleton_diff

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # rich takes 30 ms to import, and one submission does not nee
     from rich.table import Table
 
 MAX_LINES: Final = 12
+MAX_FAILED: Final = 5  # of one submission, in the table of a class
 # What a CI runner takes as a command: "::" where a line begins, "##[" anywhere in it.
 COMMAND: Final = re.compile(r"^(\s*:)(?=:)|(#)(?=#\[)")
 MARKS: Final = {"pass": "passed", "fail": "FAILED", "error": "GRADER ERROR"}
@@ -86,8 +87,11 @@ def _failed(row: ClassEntry) -> str:
         return ""
     if not any(t.status == "pass" for t in row.result.tests):
         return "every test"
-    return "\n".join(
+    shown = [
         f"{t.shown.name}: "
         + (t.shown.rule if t.status == "fail" else f"grader error: {one_line(t.shown.message)}")
         for t in row.result.failed
-    )
+    ]
+    if len(shown) > MAX_FAILED:
+        shown = [*shown[:MAX_FAILED], f"and {len(shown) - MAX_FAILED} more"]
+    return "\n".join(shown)
