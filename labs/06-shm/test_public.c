@@ -56,24 +56,24 @@ TEST(invalid_arguments_are_rejected, "An invalid name, back end, capacity, flag 
     memset(too_long, 'x', RING_NAME_MAX + 1);
     memcpy(longest, name, strlen(name));
 
-    assert_open_fails(ring_open(NULL, RING_POSIX, 4096, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(arena_string(""), RING_POSIX, 4096, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(arena_string("a/b"), RING_POSIX, 4096, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(arena_string("."), RING_POSIX, 4096, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(arena_string(".."), RING_POSIX, 4096, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(too_long, RING_POSIX, 4096, RING_CREATE), ENAMETOOLONG);
-    assert_open_fails(ring_open(name, 0, 4096, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(name, 3, 4096, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(name, RING_POSIX, 0, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(name, RING_POSIX, 8, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(name, RING_POSIX, 4100, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(name, RING_POSIX, RING_CAPACITY_MAX + 8, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(name, RING_POSIX, SIZE_MAX - 7, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(name, RING_POSIX, 4096, RING_CREATE | 16), EINVAL);
-    assert_open_fails(ring_open(name, RING_POSIX, 4096, RING_EXCL), EINVAL);
+    assert_fails_with_null(ring_open(NULL, RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(arena_string(""), RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(arena_string("a/b"), RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(arena_string("."), RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(arena_string(".."), RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(too_long, RING_POSIX, 4096, RING_CREATE), ENAMETOOLONG);
+    assert_fails_with_null(ring_open(name, 0, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, 3, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, 0, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, 8, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, 4100, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, RING_CAPACITY_MAX + 8, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, SIZE_MAX - 7, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, 4096, RING_CREATE | 16), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, 4096, RING_EXCL), EINVAL);
     /* The capacity is checked before the ring is looked up. */
-    assert_open_fails(ring_open(name, RING_POSIX, 4100, 0), EINVAL);
-    assert_open_fails(ring_open(name, RING_POSIX, RING_CAPACITY_MAX, 0), ENOENT);
+    assert_fails_with_null(ring_open(name, RING_POSIX, 4100, 0), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, RING_CAPACITY_MAX, 0), ENOENT);
     assert_fails(ring_destroy(NULL, RING_POSIX), EINVAL);
     assert_fails(ring_destroy(arena_string(""), RING_POSIX), EINVAL);
     assert_fails(ring_destroy(arena_string("a/b"), RING_POSIX), EINVAL);
@@ -101,13 +101,13 @@ static void open_respects_create_and_excl_over(int backend)
     struct puppet *b = puppet_start();
     struct ring *in_a, *in_b;
 
-    assert_open_fails(ring_open(name, backend, 4096, 0), ENOENT);
+    assert_fails_with_null(ring_open(name, backend, 4096, 0), ENOENT);
     assert_fails(ring_destroy(name, backend), ENOENT);
 
     in_a = OPEN_RING(a, name, backend, 4096, RING_CREATE | RING_EXCL);
     put_text(in_a, "still here");
     puppet_use(b);
-    assert_open_fails(ring_open(name, backend, 4096, RING_CREATE | RING_EXCL), EEXIST);
+    assert_fails_with_null(ring_open(name, backend, 4096, RING_CREATE | RING_EXCL), EEXIST);
     in_b = OPEN_RING(b, name, backend, 4096, RING_CREATE); /* opens the existing ring */
     assert_next(in_b, "still here");
 

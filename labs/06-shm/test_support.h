@@ -10,11 +10,10 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ring.h"
-#include "testkit.h"
+#include "support.h"
 
 /* ---- names and the machine ----------------------------------------------------- */
 
@@ -38,16 +37,13 @@ static inline const char *backend_name(int backend)
 /* Runs shm_inspect where the puppets are and returns its exit status. */
 static inline int run_shm_inspect(const char *const argv[], int max_status)
 {
-    struct puppet *before = puppet_current();
-    struct puppet *p = puppet_start();
-    int status;
+    struct outcome o = run_program("", argv);
+    int status = WIFEXITED(o.status) ? WEXITSTATUS(o.status) : -1;
 
-    puppet_exec(p, argv);
-    status = puppet_wait(p);
-    puppet_use(before);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) > max_status)
-        testkit_broken("%s ended with status 0x%x", argv[0], (unsigned)status);
-    return WEXITSTATUS(status);
+    outcome_close(&o);
+    if (status < 0 || status > max_status)
+        testkit_broken("%s %s", o.command, status_text(o.status));
+    return status;
 }
 
 /* Ends the run as the grader's failure if the limits of the machine are too small. */
@@ -94,12 +90,13 @@ static inline void assert_mode_0600(const char *name, int backend)
     int status = run_shm_inspect(argv, 2);
 
     if (status == 2)
-        fail_msg("a ring is open, and there is no %s",
-                 backend == RING_POSIX ? "object of its name" : "segment of its key");
+        fail_call("a ring is open, and there is no %s",
+                  backend == RING_POSIX ? "object of its name" : "segment of its key");
     if (status == 1)
-        fail_msg("the ring's %s has another mode than 0600",
-                 backend == RING_POSIX ? "object" : "segment");
+        fail_call("the ring's %s has another mode than 0600",
+                  backend == RING_POSIX ? "object" : "segment");
 }
+#define assert_mode_0600(...) FROM_HERE(assert_mode_0600(__VA_ARGS__))
 
 /* A puppet's pid in the namespace of the sandbox: the last number of NSpid. */
 static inline int pid_in_sandbox(const struct puppet *p)
@@ -133,10 +130,11 @@ static inline void assert_not_mapped(const struct puppet *p, const char *name, i
                                      const char *when)
 {
     if (has_mapped(p, name, backend))
-        fail_msg("after %s, memory of the ring is still mapped", when);
+        fail_call("after %s, memory of the ring is still mapped", when);
 }
+#define assert_not_mapped(...) FROM_HERE(assert_not_mapped(__VA_ARGS__))
 
-/* ---- calls that must succeed or fail ------------------------------------------------ */
+/* ---- ring_open that must succeed ------------------------------------------------------ */
 
 /* ring_open in a puppet, where it must succeed. */
 #define OPEN_RING(p, name, backend, capacity, flags)                                               \
@@ -151,32 +149,10 @@ static inline void assert_not_mapped(const struct puppet *p, const char *name, i
             int error_ = errno;                                                                    \
                                                                                                    \
             check_machine_limits();                                                                \
-            fail_msg("%s failed: %s", #call, strerror(error_));                                    \
+            fail_msg("%s failed with %s", #call, error_name(error_));                              \
         }                                                                                          \
         ring_;                                                                                     \
     })
-
-/* A call that must fail with this errno. */
-#define assert_fails(call, error)                                                                  \
-    do {                                                                                           \
-        long value_ = (long)(call);                                                                \
-        int errno_ = errno;                                                                        \
-                                                                                                   \
-        if (value_ != -1)                                                                          \
-            fail_msg("%s returned %ld, not -1 with %s", #call, value_, #error);                    \
-        if (errno_ != (error))                                                                     \
-            fail_msg("%s failed with %s, not %s", #call, strerrorname_np(errno_), #error);         \
-    } while (0)
-#define assert_open_fails(call, error)                                                             \
-    do {                                                                                           \
-        const void *ring_ = (call);                                                                \
-        int errno_ = errno;                                                                        \
-                                                                                                   \
-        if (ring_ != NULL)                                                                         \
-            fail_msg("%s returned a ring, not NULL with %s", #call, #error);                       \
-        if (errno_ != (error))                                                                     \
-            fail_msg("%s failed with %s, not %s", #call, strerrorname_np(errno_), #error);         \
-    } while (0)
 
 /* ---- messages --------------------------------------------------------------------- */
 
@@ -184,8 +160,9 @@ static inline void assert_not_mapped(const struct puppet *p, const char *name, i
 static inline void put_text(struct ring *ring, const char *text)
 {
     if (ring_put(ring, arena_string(text), strlen(text), 0) != 0)
-        fail_msg("ring_put(\"%s\") failed with %s", text, strerrorname_np(errno));
+        fail_call("ring_put(\"%s\") failed with %s", text, error_name(errno));
 }
+#define put_text(...) FROM_HERE(put_text(__VA_ARGS__))
 
 /* The oldest message, with a terminating null byte; NULL if ring_get failed. */
 static inline const char *get_text(struct ring *ring)
@@ -210,7 +187,7 @@ static inline const char *get_text(struct ring *ring)
         if (next_ == NULL)                                                                         \
             fail_msg("the next message should be \"%s\", and ring_get failed "                     \
                      "with %s",                                                                    \
-                     text, strerrorname_np(errno));                                                \
+                     text, error_name(errno));                                                     \
         assert_string_equal(next_, text);                                                          \
     } while (0)
 
@@ -248,15 +225,6 @@ static inline int count_fillers(struct ring *ring)
     return n;
 }
 
-/* Fills len bytes so that every message looks different. */
-static inline void fill(unsigned char *buf, size_t len, uint64_t seed)
-{
-    uint64_t state = seed * 2 + 1;
-
-    for (size_t i = 0; i < len; i++)
-        buf[i] = (unsigned char)(random_next(&state) >> 56);
-}
-
 /* ---- waiting ------------------------------------------------------------------------ */
 
 /* The call has not returned; how it waits is judged by other tests. */
@@ -266,7 +234,7 @@ static inline void fill(unsigned char *buf, size_t len, uint64_t seed)
                                                                                                    \
         if (state_ == PUPPET_RETURNED || state_ == PUPPET_DEAD)                                    \
             fail_msg("a call that should wait returned %d (errno %s)", finish(p),                  \
-                     strerrorname_np(errno));                                                      \
+                     error_name(errno));                                                           \
     } while (0)
 
 /* A call that has no reason to wait any longer. */
@@ -277,14 +245,6 @@ static inline void fill(unsigned char *buf, size_t len, uint64_t seed)
     } while (0)
 #define MESSAGE_NOT_SEEN "ring_get still waits, and there is a message"
 #define SPACE_NOT_SEEN "ring_put still waits, and there is space"
-
-static inline uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static inline void assert_call_times_out(struct ring *ring, bool put, char *buf, int timeout_ms)
 {

@@ -18,7 +18,7 @@ static size_t stamped_bytes(struct stamp s)
 
 static void stamp(unsigned char *message, struct stamp s)
 {
-    fill(message, stamped_bytes(s), s.producer * 100000 + s.number);
+    random_fill(message, stamped_bytes(s), s.producer * 100000 + s.number);
     memcpy(message, &s, sizeof(s));
 }
 
@@ -161,7 +161,7 @@ static void assert_long_message(const unsigned char *buf, ssize_t len, uint64_t 
 {
     unsigned char expected[LONG_BYTES];
 
-    fill(expected, LONG_BYTES, seed);
+    random_fill(expected, LONG_BYTES, seed);
     if (len != LONG_BYTES || memcmp(buf, expected, LONG_BYTES) != 0)
         fail_msg("%s did not arrive as it was put", what);
 }
@@ -179,8 +179,8 @@ static void concurrent_calls_do_not_mix_messages_over(int backend, unsigned flag
     unsigned char *buf = arena_out("buf", LONG_BYTES);
     int one, len;
 
-    fill(first, LONG_BYTES, 1);
-    fill(second, LONG_BYTES, 2);
+    random_fill(first, LONG_BYTES, 1);
+    random_fill(second, LONG_BYTES, 2);
     begin(a, ring_put(in_a, first, LONG_BYTES, -1));
     assert_trapped(a);
     begin(b, ring_put(in_b, second, LONG_BYTES, 0)); /* there is space */
@@ -190,7 +190,7 @@ static void concurrent_calls_do_not_mix_messages_over(int backend, unsigned flag
     if (finish(b) != 0)
         fail_msg("there is space, another process is in the middle of ring_put, and ring_put "
                  "with a timeout of 0 failed with %s",
-                 strerrorname_np(errno));
+                 error_name(errno));
 
     begin(a, ring_get(in_a, third, LONG_BYTES, -1));
     assert_trapped(a);
@@ -202,7 +202,7 @@ static void concurrent_calls_do_not_mix_messages_over(int backend, unsigned flag
     if (len < 0)
         fail_msg("there is a message, another process is in the middle of ring_get, and ring_get "
                  "with a timeout of 0 failed with %s",
-                 strerrorname_np(errno));
+                 error_name(errno));
     one = third[0] == first[0] ? 1 : 2; /* either may be the older one */
     assert_long_message(third, LONG_BYTES, (uint64_t)one,
                         "one of two messages that were put concurrently");
@@ -233,10 +233,10 @@ void space_is_reused_only_after_the_copy_over(int backend, unsigned flags)
     unsigned char *message = arena_alloc("message", LONG_BYTES);
 
     for (uint64_t seed = 1; seed <= 2; seed++) {
-        fill(message, LONG_BYTES, seed);
+        random_fill(message, LONG_BYTES, seed);
         assert_int_equal(ring_put(in_b, message, LONG_BYTES, 0), 0);
     }
-    fill(message, LONG_BYTES, 3);
+    random_fill(message, LONG_BYTES, 3);
     begin(a, ring_get(in_a, buf, LONG_BYTES, -1));
     assert_trapped(a);
     begin(b, ring_put(in_b, message, LONG_BYTES, -1));

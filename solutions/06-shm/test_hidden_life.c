@@ -19,7 +19,7 @@ static void nothing_is_left_after_destroy_over(int backend)
     assert_int_equal(ring_destroy(name, backend), 0);
     assert_nothing_left();
     assert_fails(ring_destroy(name, backend), ENOENT);
-    assert_open_fails(ring_open(name, backend, 4096, 0), ENOENT);
+    assert_fails_with_null(ring_open(name, backend, 4096, 0), ENOENT);
 
     in_b = OPEN_RING(b, name, backend, 64, RING_CREATE); /* the capacity may differ */
     assert_empty(in_b);
@@ -50,7 +50,7 @@ static bool destroy_while_opening(int backend, enum fault_call where, unsigned n
     in_b = (struct ring *)finish_word(b);
     if (in_b == NULL && (flags & RING_CREATE || (errno != ENOENT && errno != EIDRM)))
         fail_msg("a ring was destroyed during ring_open%s, and ring_open failed with %s",
-                 flags & RING_CREATE ? " with RING_CREATE" : "", strerrorname_np(errno));
+                 flags & RING_CREATE ? " with RING_CREATE" : "", error_name(errno));
     assert_int_equal(finish(a), 0);
     fault_clear(b);
     puppet_use(b);
@@ -168,7 +168,7 @@ TEST(close_and_destroy_release_everything,
     for (size_t i = 0; i < times; i++) {
         if (script_result(s, 2 * i) == 0)
             fail_msg("ring_open failed with %s after %zu rings were opened and closed",
-                     strerrorname_np(script_errno(s, 2 * i)), i);
+                     error_name(script_errno(s, 2 * i)), i);
         assert_int_equal((int)script_result(s, 2 * i + 1), 0);
     }
     assert_int_equal(ring_close(NULL), 0);

@@ -8,7 +8,7 @@
 static void put_and_get(struct ring *r, unsigned char *message, unsigned char *buf, size_t len,
                         size_t position)
 {
-    fill(message, len, len + position);
+    random_fill(message, len, len + position);
     assert_int_equal(ring_put(r, message, len, 0), 0);
     assert_int_equal(ring_get(r, buf, 80, 0), len);
     assert_memory_equal(buf, message, len);
@@ -44,7 +44,7 @@ TEST(a_message_wraps_around,
     buf = arena_out("buf", huge);
     put_text(r, "in front");
     assert_next(r, "in front");
-    fill(message, huge, 1);
+    random_fill(message, huge, 1);
     assert_int_equal(ring_put(r, message, huge, 0), 0);
     assert_int_equal(ring_get(r, buf, huge, 0), huge);
     assert_memory_equal(buf, message, huge);
@@ -128,14 +128,13 @@ static bool agrees(struct model *m, size_t i, const struct script *s, const unsi
         value = (int)value;
     if (value != expected || (error != 0 && (error == EMSGSIZE) != (call_errno == EMSGSIZE))) {
         snprintf(why, size, "returned %lld (%s), not %lld (%s)", (long long)value,
-                 value < 0 ? strerrorname_np(call_errno) : "no error", (long long)expected,
-                 error ? strerrorname_np(error) : "no error");
+                 error_name(value < 0 ? call_errno : 0), (long long)expected, error_name(error));
         return false;
     }
     if (error != 0)
         return true;
     if (!op->put) {
-        fill(message, oldest->len, oldest->seed);
+        random_fill(message, oldest->len, oldest->seed);
         if (memcmp(message, bytes, oldest->len) != 0) {
             snprintf(why, size, "returned a message of %zu bytes with other bytes than were put",
                      oldest->len);
@@ -146,23 +145,30 @@ static bool agrees(struct model *m, size_t i, const struct script *s, const unsi
     return true;
 }
 
-/* Runs the calls on a new ring and returns the index of the first one that
- * differs from the model, or n. */
-static size_t run_ops(const struct op *ops, size_t n, size_t capacity, char *why, size_t size)
+struct run {
+    size_t capacity;
+    char why[160]; /* the last run failed */
+};
+
+/* Runs the calls on a new ring: how many it took until one differed from the
+ * model, or 0 if none did. */
+static size_t run_ops(const void *sequence, size_t n, void *context)
 {
+    const struct op *ops = sequence;
+    struct run *run = context;
     const char *name = unique_name();
-    struct ring *r = OPEN_RING(puppet_current(), name, RING_POSIX, capacity, RING_CREATE);
+    struct ring *r = OPEN_RING(puppet_current(), name, RING_POSIX, run->capacity, RING_CREATE);
     struct script *s = script_new(n);
     unsigned char *bytes = arena_out("messages", n * OP_BYTES);
     unsigned char *copy = malloc(n * OP_BYTES);
-    struct model model = {.ops = ops, .capacity = capacity};
+    struct model model = {.ops = ops, .capacity = run->capacity};
     size_t i;
 
     for (i = 0; i < n; i++) {
         unsigned char *at = bytes + i * OP_BYTES;
 
         if (ops[i].put) {
-            fill(at, ops[i].len, ops[i].seed);
+            random_fill(at, ops[i].len, ops[i].seed);
             RECORD(s, ring_put(r, at, ops[i].len, 0));
         } else {
             RECORD(s, ring_get(r, at, ops[i].len, 0));
@@ -171,38 +177,31 @@ static size_t run_ops(const struct op *ops, size_t n, size_t capacity, char *why
     script_run(s);
     memcpy(copy, bytes, n * OP_BYTES);
     for (i = 0; i < n; i++)
-        if (!agrees(&model, i, s, copy + i * OP_BYTES, why, size))
+        if (!agrees(&model, i, s, copy + i * OP_BYTES, run->why, sizeof(run->why)))
             break;
     free(copy);
     ring_close(r);
     ring_destroy(name, RING_POSIX);
-    return i;
+    return i < n ? i + 1 : 0;
 }
 
-/* Leaves out every call without which the failure still shows, and reports it. */
-static void shrink(struct op *ops, size_t n, size_t capacity)
+/* Reports the shortest sequence that still fails. */
+static void fail_shortest(struct op *ops, size_t n, struct run *run)
 {
-    char text[4096] = "", why[160];
-    size_t used = 0;
+    struct sequence s = {.ops = ops,
+                         .n = n,
+                         .op_bytes = sizeof(*ops),
+                         .run = run_ops,
+                         .context = run,
+                         .max_runs = 300};
+    char text[4096] = "";
 
-    for (size_t i = n; i-- > 0;) {
-        struct op shorter[OPS];
-        size_t wrong;
-
-        memcpy(shorter, ops, i * sizeof(*ops));
-        memcpy(shorter + i, ops + i + 1, (n - i - 1) * sizeof(*ops));
-        if (n == 1 || (wrong = run_ops(shorter, n - 1, capacity, why, sizeof(why))) == n - 1)
-            continue;
-        memcpy(ops, shorter, (n - 1) * sizeof(*ops));
-        n = wrong + 1;
-        if (i > n)
-            i = n;
-    }
-    run_ops(ops, n, capacity, why, sizeof(why));
-    for (size_t i = 0; i < n && used < sizeof(text) - 64; i++)
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %zu", i ? ", " : "",
-                                 ops[i].put ? "put" : "get", ops[i].len);
-    fail_msg("in a ring of %zu bytes: %s: the last call %s", capacity, text, why);
+    sequence_shrink(&s);
+    run_ops(ops, s.n, run);
+    for (size_t i = 0; i < s.n; i++)
+        text_add(text, sizeof(text), "%s%s %zu", i ? ", " : "", ops[i].put ? "put" : "get",
+                 ops[i].len);
+    fail_msg("in a ring of %zu bytes: %s: the last call %s", run->capacity, text, run->why);
 }
 
 TEST(random_calls_agree_with_a_model,
@@ -212,16 +211,16 @@ TEST(random_calls_agree_with_a_model,
     static const size_t capacities[] = {16, 64, 104, 256};
     uint64_t seed = testkit_seed();
     struct op ops[OPS];
-    char why[160];
 
     puppet_start();
     for (size_t i = 0; i < sizeof(capacities) / sizeof(*capacities); i++) {
-        size_t wrong;
+        struct run run = {.capacity = capacities[i]};
+        size_t failed;
 
-        random_ops(ops, OPS, capacities[i], &seed);
-        wrong = run_ops(ops, OPS, capacities[i], why, sizeof(why));
-        if (wrong < OPS)
-            shrink(ops, wrong + 1, capacities[i]);
+        random_ops(ops, OPS, run.capacity, &seed);
+        failed = run_ops(ops, OPS, &run);
+        if (failed != 0)
+            fail_shortest(ops, failed, &run);
     }
 }
 

@@ -20,11 +20,11 @@ static void open_with_another_capacity_is_einval_over(int backend)
     ring_close(NULL); /* loads the submission */
     nfds = process_fds(puppet_pid(b), fds, 64);
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
-        assert_open_fails(ring_open(name, backend, others[i], 0), EINVAL);
-        assert_open_fails(ring_open(name, backend, others[i], RING_CREATE), EINVAL);
+        assert_fails_with_null(ring_open(name, backend, others[i], 0), EINVAL);
+        assert_fails_with_null(ring_open(name, backend, others[i], RING_CREATE), EINVAL);
     }
-    assert_open_fails(ring_open(name, backend, 4096, RING_SPSC), EINVAL);
-    assert_open_fails(ring_open(name, backend, 4096, RING_CREATE | RING_SPIN), EINVAL);
+    assert_fails_with_null(ring_open(name, backend, 4096, RING_SPSC), EINVAL);
+    assert_fails_with_null(ring_open(name, backend, 4096, RING_CREATE | RING_SPIN), EINVAL);
     assert_fds_are(puppet_pid(b), fds, nfds);
     assert_not_mapped(b, name, backend, "a ring_open that failed with EINVAL");
     in_b = OPEN_RING(b, name, backend, 4096, 0);
@@ -32,7 +32,7 @@ static void open_with_another_capacity_is_einval_over(int backend)
     ring_close(in_b);
 
     in_b = OPEN_RING(b, spsc, backend, 64, RING_CREATE | RING_SPSC);
-    assert_open_fails(ring_open(spsc, backend, 64, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(spsc, backend, 64, RING_CREATE), EINVAL);
     ring_destroy(spsc, backend);
     ring_destroy(name, backend);
 }
@@ -79,17 +79,17 @@ TEST(sysv_a_key_collision_is_eexist,
     colliding_names(&aa, &bb);
     memset(too_long, 'x', RING_NAME_MAX + 1);
     puppet_use(p);
-    assert_open_fails(ring_open(arena_string("a/b"), RING_SYSV, 64, RING_CREATE), EINVAL);
-    assert_open_fails(ring_open(too_long, RING_SYSV, 64, RING_CREATE), ENAMETOOLONG);
+    assert_fails_with_null(ring_open(arena_string("a/b"), RING_SYSV, 64, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(too_long, RING_SYSV, 64, RING_CREATE), ENAMETOOLONG);
     posix = OPEN_RING(p, aa, RING_POSIX, 64, RING_CREATE);
     put_text(posix, "POSIX");
     r = OPEN_RING(p, aa, RING_SYSV, 4096, RING_CREATE | RING_EXCL);
     assert_empty(r);
     put_text(r, "of Aa");
     puppet_use(q);
-    assert_open_fails(ring_open(bb, RING_SYSV, 4096, 0), EEXIST);
-    assert_open_fails(ring_open(bb, RING_SYSV, 4096, RING_CREATE), EEXIST);
-    assert_open_fails(ring_open(bb, RING_SYSV, 64, RING_CREATE), EEXIST);
+    assert_fails_with_null(ring_open(bb, RING_SYSV, 4096, 0), EEXIST);
+    assert_fails_with_null(ring_open(bb, RING_SYSV, 4096, RING_CREATE), EEXIST);
+    assert_fails_with_null(ring_open(bb, RING_SYSV, 64, RING_CREATE), EEXIST);
     assert_fails(ring_destroy(bb, RING_SYSV), ENOENT);
     assert_not_mapped(q, bb, RING_SYSV, "EEXIST and ENOENT for a ring of another name");
     puppet_use(p);
@@ -162,7 +162,7 @@ static void finish_open(struct opener *o)
     o->ring = (struct ring *)finish_word(o->puppet);
     if (o->ring == NULL && (errno != ENOENT || o->flags & RING_CREATE))
         fail_msg("ring_open found a ring that was being created, and failed with %s",
-                 strerrorname_np(errno));
+                 error_name(errno));
 }
 
 /* The first call with the new ring: a message for the creator, or a wait for
@@ -248,7 +248,7 @@ static bool run_race(struct race *race, enum fault_call where, unsigned nth)
     race->created = (struct ring *)finish_word(creator);
     fault_clear(creator);
     if (race->created == NULL)
-        fail_msg("ring_open failed with %s", strerrorname_np(errno));
+        fail_msg("ring_open failed with %s", error_name(errno));
     puppet_use(creator);
     if (held && !race->openers_put)
         put_first_messages(race);
@@ -345,7 +345,7 @@ static bool fail_nth(int backend, struct puppet *a, struct puppet *creator, enum
     if (r == NULL) {
         if (!fired || open_errno != error)
             fail_msg("ring_open failed with %s where a system call failed with %s",
-                     strerrorname_np(open_errno), strerrorname_np(error));
+                     error_name(open_errno), error_name(error));
         check_failed_open(a, name, backend, &before);
         r = OPEN_RING(a, name, backend, 4096, flags);
     }

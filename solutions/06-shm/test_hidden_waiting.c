@@ -189,7 +189,7 @@ static void message_for_the_second_consumer(const struct peer *a, const struct p
         puppet_use(a->puppet);
         put_text(a->ring, "now");
         if (finish(b->puppet) != 3 && errno != EMSGSIZE)
-            fail_msg("ring_get failed with %s", strerrorname_np(errno));
+            fail_msg("ring_get failed with %s", error_name(errno));
     }
     while (puppet_use(a->puppet), get_text(a->ring) != NULL)
         continue;
