@@ -279,14 +279,14 @@ static void get_sleeps_until_a_message_arrives_over(int backend)
 }
 
 TEST(get_sleeps_until_a_message_arrives,
-     "ring_get on an empty ring, with or without a timeout, sleeps until a message arrives; it "
+     "With or without a timeout, ring_get on an empty ring sleeps until a message arrives; it "
      "neither polls nor spins (busy waiting).")
 {
     get_sleeps_until_a_message_arrives_over(RING_POSIX);
 }
 
 TEST(sysv_get_sleeps_until_a_message_arrives,
-     "System V: ring_get on an empty ring, with or without a timeout, sleeps until a message "
+     "System V: with or without a timeout, ring_get on an empty ring sleeps until a message "
      "arrives; it neither polls nor spins (busy waiting).")
 {
     get_sleeps_until_a_message_arrives_over(RING_SYSV);

@@ -146,7 +146,7 @@ TEST(sysv_a_destroyed_ring_stays_usable_while_open,
 /* ---- resources ------------------------------------------------------------------------------ */
 
 TEST(close_and_destroy_release_everything,
-     "ring_close and ring_destroy release the whole mapping and every descriptor; "
+     "Closing and destroying a ring release its whole mapping and every descriptor; "
      "ring_close(NULL) does nothing.")
 {
     const size_t capacity = 4 << 20, times = 400; /* more than a puppet may map */

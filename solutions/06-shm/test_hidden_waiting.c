@@ -41,7 +41,7 @@ static void put_sleeps_until_there_is_space_over(int backend)
 }
 
 TEST(put_sleeps_until_there_is_space,
-     "ring_put on a full ring, with or without a timeout, sleeps without blocking other processes "
+     "With or without a timeout, ring_put on a full ring sleeps without blocking other processes "
      "until its message fits.")
 {
     put_sleeps_until_there_is_space_over(RING_POSIX);
