@@ -161,7 +161,7 @@ int ring_destroy(const char *name, int backend);
  *     time that a process dies.  All messages that were put before are there,
  *     in order.  The message that the dead process was putting does not appear;
  *     the message that it was getting is still there, complete, or it is gone
- *     and its space is free.  Never half a message, never one twice.
+ *     and its space is free.  No message appears in part, and none twice.
  * Not tested: death while asleep in ring_put or ring_get, and death in
  * ring_open.
  *

@@ -75,17 +75,18 @@ void space_is_reused_only_after_the_copy_over(int backend, unsigned flags);
 
 /* ---- test_hidden_death.c -------------------------------------------------------------- */
 
-/* Kills a process in the middle of copying a message in, and calls meanwhile(arg)
- * (unless it is NULL) before that.  If `before` is not NULL, the process puts
- * that message first. */
-void die_in_put(const char *name, int backend, size_t capacity, unsigned flags, const char *before,
-                void (*meanwhile)(void *), void *arg);
+/* Kills a process in the middle of copying a message in.  The process puts
+ * first_message before that, and before_death(arg) is called right before it is
+ * killed; either may be NULL. */
+void die_in_put(const char *name, int backend, size_t capacity, unsigned flags,
+                const char *first_message, void (*before_death)(void *), void *arg);
 
-/* Kills a process in the middle of copying the oldest message out. */
+/* Kills a process in the middle of copying the oldest message out; before_death
+ * as above. */
 void die_in_get(const char *name, int backend, size_t capacity, unsigned flags,
-                void (*meanwhile)(void *), void *arg);
+                void (*before_death)(void *), void *arg);
 
-/* A message that is longer than the part of it that a dead process had copied. */
-#define HALF_COPIED "the one that the dead process had half of in its buffer"
+/* A message that is longer than the part that die_in_get lets a process copy. */
+#define HALF_COPIED "a message that a dead consumer had copied only half of"
 
 #endif

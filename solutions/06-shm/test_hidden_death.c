@@ -5,25 +5,25 @@
 #define STILL_LOCKED "it waits for a process that was killed in the middle of a call"
 #define SPACE_LOST "the ring holds less than before a process died in it"
 
-void die_in_put(const char *name, int backend, size_t capacity, unsigned flags, const char *before,
-                void (*meanwhile)(void *), void *arg)
+void die_in_put(const char *name, int backend, size_t capacity, unsigned flags,
+                const char *first_message, void (*before_death)(void *), void *arg)
 {
     struct puppet *p = puppet_start();
     struct ring *r = OPEN_RING(p, name, backend, capacity, flags);
     unsigned char *message = arena_trap("message", 100);
 
-    if (before != NULL)
-        put_text(r, before);
+    if (first_message != NULL)
+        put_text(r, first_message);
     memset(message, '!', 100);
     begin(p, ring_put(r, message, 200, -1));
     assert_trapped(p);
-    if (meanwhile != NULL)
-        meanwhile(arg);
+    if (before_death != NULL)
+        before_death(arg);
     puppet_kill(p);
 }
 
 void die_in_get(const char *name, int backend, size_t capacity, unsigned flags,
-                void (*meanwhile)(void *), void *arg)
+                void (*before_death)(void *), void *arg)
 {
     struct puppet *p = puppet_start();
     struct ring *r = OPEN_RING(p, name, backend, capacity, flags);
@@ -31,8 +31,8 @@ void die_in_get(const char *name, int backend, size_t capacity, unsigned flags,
 
     begin(p, ring_get(r, buf, 200, -1));
     assert_trapped(p);
-    if (meanwhile != NULL)
-        meanwhile(arg);
+    if (before_death != NULL)
+        before_death(arg);
     puppet_kill(p);
 }
 
