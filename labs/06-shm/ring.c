@@ -1,55 +1,43 @@
 /* ring.c - a bounded ring of messages in shared memory (contract: ring.h).
  *
- * Theory of operation.  One piece of shared memory holds everything that the
- * processes have in common: a header (struct segment) and the ring's bytes.
+ * Theory of operation.  The ring is a bounded buffer with producers and
+ * consumers.  One piece of shared memory holds everything that the processes
+ * share: a header (struct segment) and the bytes of the ring.
  *
  *     +-------+-----------------------+------+------+----------------------+
  *     | ready | name, capacity, flags | lock | tail | data[capacity]       |
  *     |       |                       | cond | head |                      |
  *     +-------+-----------------------+------+------+----------------------+
  *
- * head and tail count all bytes ever put and got, so head - tail is what is in
- * the ring: 0 is empty, capacity is full.  The byte with number n lies at
- * data[n % capacity].  A message is its length in 8 bytes, then its bytes,
- * then up to 7 that only fill up; it may go over the end of data and on at the
- * beginning.  Every process has the segment at another address: what is in
- * it is a number, never a pointer.
+ * head counts all bytes ever put and tail all bytes ever got, so head - tail
+ * bytes are in use: 0 is empty, capacity is full.  Byte number n is stored at
+ * data[n % capacity].  A message is its length in 8 bytes, its bytes, and up
+ * to 7 bytes of padding; it may wrap around the end of data.  Every process
+ * maps the segment at another address, so it holds numbers, never pointers.
  */
 #include "ring.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/shm.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "posix_mapping.h"
 
 struct segment {
-    _Atomic uint32_t ready; /* READY as soon as all below may be used */
+    _Atomic uint32_t ready; /* READY once the fields below are valid */
     uint32_t flags;
     uint64_t capacity;
     char name[RING_NAME_MAX + 1];
-    /* TODO(06-shm): a lock, something to sleep on, head and tail. */
+    /* TODO(06-shm): a lock, a way to sleep and to wake, head and tail. */
     _Alignas(8) unsigned char data[];
 };
 
 #define READY 0x52494e47u
-
-/* A back end: how named memory is made, found and removed.  create gives
- * memory that is all zero, and EEXIST if the name is taken.  attach gives
- * ENOENT if there is none, and EAGAIN if it has no size yet. */
-struct backend {
-    int (*create)(const char *name, size_t size_bytes, void **base);
-    int (*attach)(const char *name, void **base, size_t *size_bytes);
-    int (*detach)(void *base, size_t size_bytes);
-    int (*remove)(const char *name);
-};
 
 struct ring {
     struct segment *segment;
@@ -63,94 +51,10 @@ static int fail(int error)
     return -1;
 }
 
-/* ---- POSIX shared memory (given) ------------------------------------------ */
-
-static void posix_path(const char *name, char path[RING_NAME_MAX + 2])
-{
-    path[0] = '/';
-    strcpy(path + 1, name);
-}
-
-/* Maps what fd refers to and closes fd, which the mapping does not need. */
-static int posix_map(int fd, size_t size_bytes, void **base)
-{
-    int error;
-
-    *base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    error = errno;
-    close(fd);
-    return *base == MAP_FAILED ? fail(error) : 0;
-}
-
-static int posix_create(const char *name, size_t size_bytes, void **base)
-{
-    char path[RING_NAME_MAX + 2];
-    int fd, error;
-
-    posix_path(name, path);
-    fd = shm_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (fd < 0)
-        return -1;
-    if (ftruncate(fd, (off_t)size_bytes) < 0) {
-        error = errno;
-        close(fd);
-        goto undo;
-    }
-    if (posix_map(fd, size_bytes, base) == 0)
-        return 0;
-    error = errno;
-undo:
-    shm_unlink(path);
-    return fail(error);
-}
-
-static int posix_attach(const char *name, void **base, size_t *size_bytes)
-{
-    char path[RING_NAME_MAX + 2];
-    struct stat st;
-    int fd, error;
-
-    posix_path(name, path);
-    fd = shm_open(path, O_RDWR, 0);
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &st) < 0) {
-        error = errno;
-        close(fd);
-        return fail(error);
-    }
-    if (st.st_size == 0) { /* between its maker's shm_open and ftruncate */
-        close(fd);
-        return fail(EAGAIN);
-    }
-    *size_bytes = (size_t)st.st_size;
-    return posix_map(fd, *size_bytes, base);
-}
-
-static int posix_detach(void *base, size_t size_bytes)
-{
-    return munmap(base, size_bytes);
-}
-
-static int posix_remove(const char *name)
-{
-    char path[RING_NAME_MAX + 2];
-
-    posix_path(name, path);
-    return shm_unlink(path);
-}
-
-static const struct backend posix_backend = {
-    posix_create,
-    posix_attach,
-    posix_detach,
-    posix_remove,
-};
-
 /* ---- System V shared memory ------------------------------------------------ */
 
-/* TODO(06-shm): the four functions of struct backend with shmget, shmat,
- * shmdt and shmctl, and ring_key() for the key. */
+/* TODO(06-shm): the four functions of struct backend (posix_mapping.h) with
+ * shmget, shmat, shmdt and shmctl; ring_key() gives the key. */
 
 static const struct backend *backend_of(int backend)
 {
@@ -191,8 +95,8 @@ struct ring *ring_open(const char *name, int backend, size_t capacity_bytes, uns
     if (r == NULL)
         return NULL;
     r->backend = b;
-    /* TODO(06-shm): this only makes rings.  Open those that exist, and see to
-     * it that nobody gets hold of one before it is ready. */
+    /* TODO(06-shm): this only creates rings.  Open existing ones too, and make
+     * sure that no process gets a ring before it is ready. */
     {
         void *base;
 
@@ -212,7 +116,7 @@ struct ring *ring_open(const char *name, int backend, size_t capacity_bytes, uns
 
 int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
 {
-    /* TODO(06-shm): wait for room, copy, wake. */
+    /* TODO(06-shm): wait for space, copy, wake. */
     (void)ring, (void)buf, (void)len, (void)timeout_ms;
     return fail(ENOSYS);
 }

@@ -1,14 +1,14 @@
-/* talk.c - your ring from a shell, and three numbers of it; not graded.
+/* talk.c - uses your ring from a shell, and measures its speed; not graded.
  *
- *     mkdir -p build && gcc -O2 -pthread -o build/talk talk.c ring.c
+ *     mkdir -p build && gcc -O2 -pthread -o build/talk talk.c ring.c posix_mapping.c
  *     build/talk create NAME CAPACITY
  *     build/talk put NAME CAPACITY TEXT...
  *     build/talk get NAME CAPACITY [TIMEOUT_MS]
  *     build/talk stream NAME CAPACITY BYTES COUNT
  *     build/talk destroy NAME
  *
- * With -v as the first word it talks over System V.  Unlike the tests this
- * links ring.c and calls it directly.
+ * With -v as the first argument it uses System V shared memory.  Unlike the
+ * tests it links ring.c and calls it directly.
  */
 #include "ring.h"
 
@@ -59,7 +59,7 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* A child puts COUNT messages of BYTES bytes, and this process gets them. */
+/* A child process puts COUNT messages of BYTES bytes, and this process gets them. */
 static void stream(char **argv)
 {
     size_t bytes = strtoul(argv[2], NULL, 0);
@@ -71,7 +71,7 @@ static void stream(char **argv)
     if (message == NULL)
         err(1, "%zu bytes", bytes);
     if (fork() == 0) {
-        r = open_ring(argv, 0); /* the child has no use of the parent's */
+        r = open_ring(argv, 0); /* the parent's cannot be used */
         for (long i = 0; i < count; i++)
             if (ring_put(r, message, bytes, -1) < 0)
                 err(1, "ring_put");
@@ -82,33 +82,33 @@ static void stream(char **argv)
             err(1, "ring_get");
     start = seconds() - start;
     wait(NULL);
-    printf("%.0f messages and %.1f MB a second\n", (double)count / start,
+    printf("%.0f messages and %.1f MB per second\n", (double)count / start,
            (double)count * (double)bytes / start / 1e6);
 }
 
 int main(int argc, char **argv)
 {
-    const char *what = "";
+    const char *command = "";
 
     if (argc > 1 && strcmp(argv[1], "-v") == 0) {
         backend = RING_SYSV;
         argv++, argc--;
     }
     if (argc > 2)
-        what = argv[1];
+        command = argv[1];
     argv += 2;
-    if (strcmp(what, "create") == 0 && argc == 4)
+    if (strcmp(command, "create") == 0 && argc == 4)
         open_ring(argv, RING_CREATE | RING_EXCL);
-    else if (strcmp(what, "put") == 0 && argc >= 4)
+    else if (strcmp(command, "put") == 0 && argc >= 4)
         put(argv);
-    else if (strcmp(what, "get") == 0 && (argc == 4 || argc == 5))
+    else if (strcmp(command, "get") == 0 && (argc == 4 || argc == 5))
         get(argv);
-    else if (strcmp(what, "stream") == 0 && argc == 6)
+    else if (strcmp(command, "stream") == 0 && argc == 6)
         stream(argv);
-    else if (strcmp(what, "destroy") == 0 && argc == 3) {
+    else if (strcmp(command, "destroy") == 0 && argc == 3) {
         if (ring_destroy(argv[0], backend) < 0)
             err(1, "ring_destroy %s", argv[0]);
     } else
-        errx(2, "its first lines say how it is called");
+        errx(2, "usage: see the first lines of talk.c");
     return 0;
 }

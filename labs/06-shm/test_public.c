@@ -1,19 +1,18 @@
-/* test_public.c - the first third of lab 06: opening a ring, messages that go
- * through it in order, and waiting.  Each test starts processes that know of
- * each other by the ring's name only.  A test of both back ends has its body
- * once, as NAME_over(backend). */
-#define _GNU_SOURCE
+/* test_public.c - the public tests of lab 06: opening a ring, messages in
+ * order, waiting.  Each test starts unrelated processes, which know nothing of
+ * each other but the ring's name.  A test for both back ends has its body once,
+ * as NAME_over(backend). */
 #include "test_support.h"
 
 /* ---- opening ----------------------------------------------------------------- */
 
 static void creator_and_opener_share_one_ring_over(int backend)
 {
-    const char *name = fresh_name();
+    const char *name = unique_name();
     struct puppet *a = puppet_start();
     struct puppet *b = puppet_start();
-    struct ring *in_a = OPENED(a, name, backend, 4096, RING_CREATE);
-    struct ring *in_b = OPENED(b, name, backend, 4096, 0);
+    struct ring *in_a = OPEN_RING(a, name, backend, 4096, RING_CREATE);
+    struct ring *in_b = OPEN_RING(b, name, backend, 4096, 0);
 
     puppet_use(a);
     put_text(in_a, "hello");
@@ -32,24 +31,23 @@ static void creator_and_opener_share_one_ring_over(int backend)
 }
 
 TEST(creator_and_opener_share_one_ring,
-     "A process that opens a ring by its name gets what another put, and the other way round; "
-     "its memory has mode 0600.")
+     "Two unrelated processes that open a ring by its name exchange messages both ways; its shared "
+     "memory has mode 0600.")
 {
     creator_and_opener_share_one_ring_over(RING_POSIX);
 }
 
 TEST(sysv_creator_and_opener_share_one_ring,
-     "System V: A process that opens a ring by its name gets what another put, and the other way "
-     "round; its memory has mode 0600.")
+     "System V: two unrelated processes that open a ring by its name exchange messages both ways; "
+     "its shared memory has mode 0600.")
 {
     creator_and_opener_share_one_ring_over(RING_SYSV);
 }
 
-TEST(open_refuses_bad_arguments,
-     "Names, back ends, capacities, flags and timeouts that ring.h excludes are refused with "
-     "EINVAL or ENAMETOOLONG, and leave nothing behind.")
+TEST(invalid_arguments_are_rejected, "An invalid name, back end, capacity, flag or timeout fails "
+                                     "with EINVAL or ENAMETOOLONG and leaves nothing behind.")
 {
-    const char *name = fresh_name();
+    const char *name = unique_name();
     char *longest = arena_alloc("name", RING_NAME_MAX + 1);
     char *too_long = arena_alloc("name", RING_NAME_MAX + 2);
     struct ring *r;
@@ -58,24 +56,24 @@ TEST(open_refuses_bad_arguments,
     memset(too_long, 'x', RING_NAME_MAX + 1);
     memcpy(longest, name, strlen(name));
 
-    assert_not_opened(ring_open(NULL, RING_POSIX, 4096, RING_CREATE), EINVAL);
-    assert_not_opened(ring_open(arena_string(""), RING_POSIX, 4096, RING_CREATE), EINVAL);
-    assert_not_opened(ring_open(arena_string("a/b"), RING_POSIX, 4096, RING_CREATE), EINVAL);
-    assert_not_opened(ring_open(arena_string("."), RING_POSIX, 4096, RING_CREATE), EINVAL);
-    assert_not_opened(ring_open(arena_string(".."), RING_POSIX, 4096, RING_CREATE), EINVAL);
-    assert_not_opened(ring_open(too_long, RING_POSIX, 4096, RING_CREATE), ENAMETOOLONG);
-    assert_not_opened(ring_open(name, 0, 4096, RING_CREATE), EINVAL);
-    assert_not_opened(ring_open(name, 3, 4096, RING_CREATE), EINVAL);
-    assert_not_opened(ring_open(name, RING_POSIX, 0, RING_CREATE), EINVAL);
-    assert_not_opened(ring_open(name, RING_POSIX, 8, RING_CREATE), EINVAL);
-    assert_not_opened(ring_open(name, RING_POSIX, 4100, RING_CREATE), EINVAL);
-    assert_not_opened(ring_open(name, RING_POSIX, RING_CAPACITY_MAX + 8, RING_CREATE), EINVAL);
-    assert_not_opened(ring_open(name, RING_POSIX, SIZE_MAX - 7, RING_CREATE), EINVAL);
-    assert_not_opened(ring_open(name, RING_POSIX, 4096, RING_CREATE | 16), EINVAL);
-    assert_not_opened(ring_open(name, RING_POSIX, 4096, RING_EXCL), EINVAL);
-    assert_not_opened(ring_open(name, RING_POSIX, 4100, 0), EINVAL); /* before it is looked for */
-    assert_not_opened(ring_open(name, RING_POSIX, RING_CAPACITY_MAX, 0),
-                      ENOENT); /* not too large */
+    assert_fails_with_null(ring_open(NULL, RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(arena_string(""), RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(arena_string("a/b"), RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(arena_string("."), RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(arena_string(".."), RING_POSIX, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(too_long, RING_POSIX, 4096, RING_CREATE), ENAMETOOLONG);
+    assert_fails_with_null(ring_open(name, 0, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, 3, 4096, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, 0, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, 8, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, 4100, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, RING_CAPACITY_MAX + 8, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, SIZE_MAX - 7, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, 4096, RING_CREATE | 16), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, 4096, RING_EXCL), EINVAL);
+    /* The capacity is checked before the ring is looked up. */
+    assert_fails_with_null(ring_open(name, RING_POSIX, 4100, 0), EINVAL);
+    assert_fails_with_null(ring_open(name, RING_POSIX, RING_CAPACITY_MAX, 0), ENOENT);
     assert_fails(ring_destroy(NULL, RING_POSIX), EINVAL);
     assert_fails(ring_destroy(arena_string(""), RING_POSIX), EINVAL);
     assert_fails(ring_destroy(arena_string("a/b"), RING_POSIX), EINVAL);
@@ -85,32 +83,32 @@ TEST(open_refuses_bad_arguments,
     assert_fails(ring_destroy(name, 0), EINVAL);
     assert_nothing_left();
 
-    r = OPENED(puppet_current(), longest, RING_POSIX, RING_CAPACITY_MIN, RING_CREATE);
+    r = OPEN_RING(puppet_current(), longest, RING_POSIX, RING_CAPACITY_MIN, RING_CREATE);
     assert_fails(ring_put(r, name, 1, -2), EINVAL);
     assert_fails(ring_get(r, arena_out("buf", 8), 8, -2), EINVAL);
     put_text(r, "");
-    assert_fails(ring_put(r, name, 1, -2), EINVAL); /* whether it would wait or not */
+    assert_fails(ring_put(r, name, 1, -2), EINVAL); /* also if it need not wait */
     assert_fails(ring_get(r, arena_out("buf", 8), 8, -2), EINVAL);
     assert_next(r, "");
     ring_close(r);
     ring_destroy(longest, RING_POSIX);
 }
 
-static void open_says_whether_there_is_a_ring_over(int backend)
+static void open_respects_create_and_excl_over(int backend)
 {
-    const char *name = fresh_name();
+    const char *name = unique_name();
     struct puppet *a = puppet_start();
     struct puppet *b = puppet_start();
     struct ring *in_a, *in_b;
 
-    assert_not_opened(ring_open(name, backend, 4096, 0), ENOENT);
+    assert_fails_with_null(ring_open(name, backend, 4096, 0), ENOENT);
     assert_fails(ring_destroy(name, backend), ENOENT);
 
-    in_a = OPENED(a, name, backend, 4096, RING_CREATE | RING_EXCL);
+    in_a = OPEN_RING(a, name, backend, 4096, RING_CREATE | RING_EXCL);
     put_text(in_a, "still here");
     puppet_use(b);
-    assert_not_opened(ring_open(name, backend, 4096, RING_CREATE | RING_EXCL), EEXIST);
-    in_b = OPENED(b, name, backend, 4096, RING_CREATE); /* opens it as it is */
+    assert_fails_with_null(ring_open(name, backend, 4096, RING_CREATE | RING_EXCL), EEXIST);
+    in_b = OPEN_RING(b, name, backend, 4096, RING_CREATE); /* opens the existing ring */
     assert_next(in_b, "still here");
 
     ring_close(in_b);
@@ -119,29 +117,28 @@ static void open_says_whether_there_is_a_ring_over(int backend)
     ring_destroy(name, backend);
 }
 
-TEST(open_says_whether_there_is_a_ring,
-     "ENOENT without a ring, EEXIST with RING_EXCL if there is one, and RING_CREATE opens one "
-     "that exists with its messages.")
+TEST(open_respects_create_and_excl,
+     "Opening a missing ring fails with ENOENT, RING_EXCL on an existing one with EEXIST; "
+     "RING_CREATE opens an existing ring with its messages.")
 {
-    open_says_whether_there_is_a_ring_over(RING_POSIX);
+    open_respects_create_and_excl_over(RING_POSIX);
 }
 
-TEST(sysv_open_says_whether_there_is_a_ring,
-     "System V: ENOENT without a ring, EEXIST with RING_EXCL if there is one, and RING_CREATE "
-     "opens one that exists with its messages.")
+TEST(sysv_open_respects_create_and_excl,
+     "System V: opening a missing ring fails with ENOENT, RING_EXCL on an existing one with "
+     "EEXIST; RING_CREATE opens an existing ring with its messages.")
 {
-    open_says_whether_there_is_a_ring_over(RING_SYSV);
+    open_respects_create_and_excl_over(RING_SYSV);
 }
 
 /* ---- messages ------------------------------------------------------------------ */
 
-TEST(messages_come_out_whole_and_in_order,
-     "Messages come out in the order in which they were put, byte for byte; empty messages are "
-     "messages, and bytes of buf behind one stay as they were.")
+TEST(messages_arrive_intact_and_in_order, "Messages, empty ones too, arrive intact and in order, "
+                                          "and ring_get changes no byte of buf beyond the message.")
 {
-    const char *name = fresh_name();
-    struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 4096, RING_CREATE);
-    unsigned char *buf = arena_out("buf", 24), got[24];
+    const char *name = unique_name();
+    struct ring *r = OPEN_RING(puppet_start(), name, RING_POSIX, 4096, RING_CREATE);
+    unsigned char *buf = arena_out("buf", 24), copy[24];
 
     put_text(r, "one");
     put_text(r, "");
@@ -160,18 +157,18 @@ TEST(messages_come_out_whole_and_in_order,
 
     put_text(r, "short");
     assert_int_equal(ring_get(r, buf, 24, 0), 5);
-    memcpy(got, buf, 24);
-    assert_memory_equal(got, "short", 5);
+    memcpy(copy, buf, 24);
+    assert_memory_equal(copy, "short", 5);
     for (int i = 5; i < 24; i++)
-        if (got[i] != 0xA5)
-            fail_msg("ring_get gave a message of 5 bytes, and changed byte %d of buf", i);
+        if (copy[i] != 0xA5)
+            fail_msg("ring_get returned a message of 5 bytes and changed byte %d of buf", i);
 
     ring_close(r);
     ring_destroy(name, RING_POSIX);
 }
 
-/* How many messages of len bytes a ring takes that is empty. */
-static int fits(struct ring *r, size_t len)
+/* How many messages of len bytes an empty ring holds. */
+static int count_messages(struct ring *r, size_t len)
 {
     unsigned char *message = arena_alloc("message", len);
     int n = 0;
@@ -183,36 +180,35 @@ static int fits(struct ring *r, size_t len)
     return n;
 }
 
-TEST(a_message_costs_eight_and_its_length_rounded_up,
-     "A message costs exactly 8 bytes and its length rounded up to 8; more than the capacity is "
-     "EMSGSIZE, whatever the length.")
+TEST(a_message_costs_its_length_and_padding,
+     "A message takes exactly RING_COST(len) bytes of the capacity; a cost above the capacity is "
+     "EMSGSIZE for any length.")
 {
-    const char *name = fresh_name();
-    struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 64, RING_CREATE);
+    const char *name = unique_name();
+    struct ring *r = OPEN_RING(puppet_start(), name, RING_POSIX, 64, RING_CREATE);
     unsigned char *message = arena_alloc("message", 64);
 
-    assert_int_equal(fits(r, 0), 8);
-    assert_int_equal(fits(r, 1), 4);
-    assert_int_equal(fits(r, 8), 4);
-    assert_int_equal(fits(r, 9), 2);
-    assert_int_equal(fits(r, 24), 2);
-    assert_int_equal(fits(r, 25), 1);
-    assert_int_equal(fits(r, 56), 1);
+    assert_int_equal(count_messages(r, 0), 8);
+    assert_int_equal(count_messages(r, 1), 4);
+    assert_int_equal(count_messages(r, 8), 4);
+    assert_int_equal(count_messages(r, 9), 2);
+    assert_int_equal(count_messages(r, 24), 2);
+    assert_int_equal(count_messages(r, 25), 1);
+    assert_int_equal(count_messages(r, 56), 1);
     assert_fails(ring_put(r, message, 57, -1), EMSGSIZE);
     assert_fails(ring_put(r, message, SIZE_MAX, -1), EMSGSIZE);
     assert_fails(ring_put(r, message, SIZE_MAX - 7, -1), EMSGSIZE);
-    assert_int_equal(fits(r, 56), 1);
+    assert_int_equal(count_messages(r, 56), 1);
 
     ring_close(r);
     ring_destroy(name, RING_POSIX);
 }
 
-TEST(full_and_empty_are_told_apart,
-     "A ring that is full to the last byte gives its messages and takes no more; an empty one "
-     "gives none.")
+TEST(full_and_empty_are_distinguished, "A ring can be filled to the last byte; a full ring accepts "
+                                       "no message, and an empty ring returns none.")
 {
-    const char *name = fresh_name();
-    struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 32, RING_CREATE);
+    const char *name = unique_name();
+    struct ring *r = OPEN_RING(puppet_start(), name, RING_POSIX, 32, RING_CREATE);
 
     for (int round = 0; round < 3; round++) {
         assert_empty(r);
@@ -227,22 +223,22 @@ TEST(full_and_empty_are_told_apart,
     ring_destroy(name, RING_POSIX);
 }
 
-TEST(too_small_a_buffer_leaves_the_message,
-     "A buffer too small for the oldest message is EMSGSIZE and stays as it was, and the message "
-     "stays the oldest.")
+TEST(a_message_too_long_for_the_buffer_stays,
+     "If buf is too small for the oldest message, ring_get fails with EMSGSIZE, leaves buf "
+     "unchanged, and the message stays the oldest.")
 {
-    const char *name = fresh_name();
-    struct ring *r = OPENED(puppet_start(), name, RING_POSIX, 256, RING_CREATE);
-    char *buf = arena_out("buf", 11), got[11];
+    const char *name = unique_name();
+    struct ring *r = OPEN_RING(puppet_start(), name, RING_POSIX, 256, RING_CREATE);
+    char *buf = arena_out("buf", 11), copy[11];
 
     put_text(r, "hello world");
     put_text(r, "next");
     assert_fails(ring_get(r, buf, 10, -1), EMSGSIZE);
     assert_fails(ring_get(r, buf, 0, -1), EMSGSIZE);
-    memcpy(got, buf, 11);
+    memcpy(copy, buf, 11);
     for (int i = 0; i < 11; i++)
-        if ((unsigned char)got[i] != 0xA5)
-            fail_msg("ring_get failed with EMSGSIZE, and changed byte %d of buf", i);
+        if ((unsigned char)copy[i] != 0xA5)
+            fail_msg("ring_get failed with EMSGSIZE and changed byte %d of buf", i);
     assert_int_equal(ring_get(r, buf, 11, -1), 11);
     assert_memory_equal(buf, "hello world", 11);
     assert_next(r, "next");
@@ -253,13 +249,13 @@ TEST(too_small_a_buffer_leaves_the_message,
 
 /* ---- waiting --------------------------------------------------------------------- */
 
-static void get_sleeps_until_a_message_comes_over(int backend)
+static void get_sleeps_until_a_message_arrives_over(int backend)
 {
-    const char *name = fresh_name();
+    const char *name = unique_name();
     struct puppet *a = puppet_start();
     struct puppet *b = puppet_start();
-    struct ring *in_a = OPENED(a, name, backend, 64, RING_CREATE);
-    struct ring *in_b = OPENED(b, name, backend, 64, 0);
+    struct ring *in_a = OPEN_RING(a, name, backend, 64, RING_CREATE);
+    struct ring *in_b = OPEN_RING(b, name, backend, 64, 0);
     char *buf = arena_out("buf", 16);
 
     for (int round = 0; round < 4; round++) {
@@ -272,7 +268,7 @@ static void get_sleeps_until_a_message_comes_over(int backend)
         }
         puppet_use(a);
         put_text(in_a, "wake up");
-        assert_goes_on(b, NO_MESSAGE_SEEN);
+        assert_proceeds(b, MESSAGE_NOT_SEEN);
         assert_int_equal(finish(b), 7);
         assert_memory_equal(buf, "wake up", 7);
     }
@@ -282,43 +278,42 @@ static void get_sleeps_until_a_message_comes_over(int backend)
     ring_destroy(name, backend);
 }
 
-TEST(get_sleeps_until_a_message_comes,
-     "ring_get on an empty ring, with a timeout and without, sleeps until a message of another "
-     "process wakes it; it neither polls nor spins.")
+TEST(get_sleeps_until_a_message_arrives,
+     "With or without a timeout, ring_get on an empty ring sleeps until a message arrives; it "
+     "neither polls nor spins (busy waiting).")
 {
-    get_sleeps_until_a_message_comes_over(RING_POSIX);
+    get_sleeps_until_a_message_arrives_over(RING_POSIX);
 }
 
-TEST(sysv_get_sleeps_until_a_message_comes,
-     "System V: ring_get on an empty ring, with a timeout and without, sleeps until a message of "
-     "another process wakes it; it neither polls nor spins.")
+TEST(sysv_get_sleeps_until_a_message_arrives,
+     "System V: with or without a timeout, ring_get on an empty ring sleeps until a message "
+     "arrives; it neither polls nor spins (busy waiting).")
 {
-    get_sleeps_until_a_message_comes_over(RING_SYSV);
+    get_sleeps_until_a_message_arrives_over(RING_SYSV);
 }
 
-TEST(timeouts_end_with_etimedout_and_not_before,
-     "A timeout ends with ETIMEDOUT and not before its time, however long it is; 0 does not "
-     "wait.")
+TEST(timeouts_end_with_etimedout_and_not_early,
+     "A timeout, however long, ends with ETIMEDOUT and never early; a timeout of 0 does not wait.")
 {
     static const int long_ms[] = {999, 100999, 2147483647};
-    const char *name = fresh_name();
+    const char *name = unique_name();
     struct puppet *a = puppet_start();
-    struct ring *r = OPENED(a, name, RING_POSIX, 64, RING_CREATE);
+    struct ring *r = OPEN_RING(a, name, RING_POSIX, 64, RING_CREATE);
     char *buf = arena_out("buf", 8);
 
     assert_times_out(r, false);
-    fill_up(r);
+    fill_ring(r);
     assert_times_out(r, true);
     for (size_t i = 0; i < sizeof(long_ms) / sizeof(*long_ms); i++) {
         struct puppet *p = puppet_start();
-        struct ring *in_p = OPENED(p, name, RING_POSIX, 64, 0);
+        struct ring *in_p = OPEN_RING(p, name, RING_POSIX, 64, 0);
         uint64_t start_ns = now_ns();
 
         begin(p, ring_put(in_p, buf, 8, long_ms[i]));
         if (puppet_settle(p) == PUPPET_RETURNED) {
             assert_fails(finish(p), ETIMEDOUT);
             if (now_ns() - start_ns < (uint64_t)long_ms[i] * 1000000)
-                fail_msg("ring_put with a timeout of %d ms ended sooner", long_ms[i]);
+                fail_msg("ring_put with a timeout of %d ms ended early", long_ms[i]);
         }
         puppet_kill(p);
     }
@@ -329,12 +324,12 @@ TEST(timeouts_end_with_etimedout_and_not_before,
 
 /* ---- the life of a ring ------------------------------------------------------------ */
 
-TEST(a_ring_outlives_its_processes,
-     "A ring and its messages stay when every process has closed it, ended or been killed.")
+TEST(a_ring_outlives_its_processes, "A ring keeps its messages after every process that used it "
+                                    "has closed it, exited or been killed.")
 {
-    const char *name = fresh_name();
+    const char *name = unique_name();
     struct puppet *a = puppet_start();
-    struct ring *in_a = OPENED(a, name, RING_POSIX, 4096, RING_CREATE);
+    struct ring *in_a = OPEN_RING(a, name, RING_POSIX, 4096, RING_CREATE);
     struct puppet *b, *c;
     struct ring *in_b, *in_c;
 
@@ -343,13 +338,13 @@ TEST(a_ring_outlives_its_processes,
     puppet_end(a);
 
     b = puppet_start();
-    in_b = OPENED(b, name, RING_POSIX, 4096, 0);
+    in_b = OPEN_RING(b, name, RING_POSIX, 4096, 0);
     assert_next(in_b, "from the first");
     put_text(in_b, "from the second");
     puppet_kill(b);
 
     c = puppet_start();
-    in_c = OPENED(c, name, RING_POSIX, 4096, 0);
+    in_c = OPEN_RING(c, name, RING_POSIX, 4096, 0);
     assert_next(in_c, "from the second");
     ring_close(in_c);
     ring_destroy(name, RING_POSIX);

@@ -10,15 +10,16 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ring.h"
-#include "testkit.h"
+#include "support.h"
 
-/* A name that nothing else on this machine has, neither as a file nor as a
- * key, so that two runs do not meet where the box has no namespaces. */
-static inline char *fresh_name(void)
+/* ---- names and the machine ----------------------------------------------------- */
+
+/* A name that is unused on this machine, both as an object and as a key, so
+ * that two runs do not collide where sandboxes have no namespaces. */
+static inline char *unique_name(void)
 {
     char *name;
 
@@ -28,55 +29,77 @@ static inline char *fresh_name(void)
     return name;
 }
 
-/* Runs room.c where the puppets are, and gives its exit status. */
-static inline int ask_room(const char *const argv[], int most)
+static inline const char *backend_name(int backend)
 {
-    struct puppet *before = puppet_current();
-    struct puppet *p = puppet_start();
-    int status;
-
-    puppet_exec(p, argv);
-    status = puppet_wait(p);
-    puppet_use(before);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) > most)
-        testkit_broken("%s ended with status 0x%x", argv[0], (unsigned)status);
-    return WEXITSTATUS(status);
+    return backend == RING_POSIX ? "posix" : "sysv";
 }
 
-/* Ends the run as the grader's failure if the machine is to blame. */
-static inline void check_room(void)
+/* Runs shm_inspect where the puppets are and returns its exit status. */
+static inline int run_shm_inspect(const char *const argv[], int max_status)
 {
-    static const char *const lacks[] = {
-        [1] = "POSIX shared memory cannot be made: is /dev/shm there?",
-        [2] = "/dev/shm has less room than 4 MiB (docker run: --shm-size=64m)",
+    struct outcome o = run_program("", argv);
+    int status = WIFEXITED(o.status) ? WEXITSTATUS(o.status) : -1;
+
+    outcome_close(&o);
+    if (status < 0 || status > max_status)
+        testkit_broken("%s %s", o.command, status_text(o.status));
+    return status;
+}
+
+/* Ends the run as the grader's failure if the limits of the machine are too small. */
+static inline void check_machine_limits(void)
+{
+    static const char *const causes[] = {
+        [1] = "POSIX shared memory cannot be created: is /dev/shm there?",
+        [2] = "/dev/shm has less than 4 MiB of free space (docker run: --shm-size=64m)",
         [3] = "4 MiB of shared memory cannot be mapped",
-        [4] = "no System V segment of 4 MiB can be made (kernel.shmmax, kernel.shmmni)",
-        [5] = "no System V semaphores can be made (kernel.sem)",
+        [4] = "no System V segment of 4 MiB can be created (kernel.shmmax, kernel.shmmni)",
+        [5] = "no System V semaphores can be created (kernel.sem)",
     };
-    const char *argv[] = {program_path("room"), NULL};
-    int status = ask_room(argv, 5);
+    const char *argv[] = {program_path("shm_inspect"), "limits", NULL};
+    int status = run_shm_inspect(argv, 5);
 
     if (status != 0)
-        testkit_broken("%s", lacks[status]);
+        testkit_broken("%s", causes[status]);
 }
 
-/* Fails unless the ring's memory is there, with the mode that ring.h says. */
+/* Where puppets have no /dev/shm of their own it may be full, and the first
+ * access to new memory kills: checked once, before the first ring. */
+static inline void check_dev_shm_space(void)
+{
+    static bool checked;
+    char path[32];
+    struct stat own, theirs;
+    struct statvfs fs;
+
+    snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)puppet_pid(puppet_current()));
+    if (checked || stat("/proc/self/ns/mnt", &own) < 0 || stat(path, &theirs) < 0 ||
+        own.st_ino != theirs.st_ino)
+        return;
+    checked = true;
+    if (statvfs("/dev/shm", &fs) < 0)
+        testkit_broken("/dev/shm: %s", strerror(errno));
+    if (fs.f_blocks != 0 && fs.f_bavail * fs.f_frsize < 4 << 20)
+        testkit_broken("/dev/shm has less than 4 MiB of free space (docker run: --shm-size=64m)");
+}
+
+/* Fails unless the ring's memory exists, with the mode that ring.h demands. */
 static inline void assert_mode_0600(const char *name, int backend)
 {
-    const char *argv[] = {program_path("room"), backend == RING_POSIX ? "posix" : "sysv", name,
-                          NULL};
-    int status = ask_room(argv, 2);
+    const char *argv[] = {program_path("shm_inspect"), "mode", backend_name(backend), name, NULL};
+    int status = run_shm_inspect(argv, 2);
 
     if (status == 2)
-        fail_msg("a ring is open, and there is no %s",
-                 backend == RING_POSIX ? "object of its name" : "segment of its key");
+        fail_call("a ring is open, and there is no %s",
+                  backend == RING_POSIX ? "object of its name" : "segment of its key");
     if (status == 1)
-        fail_msg("the ring's %s has another mode than 0600",
-                 backend == RING_POSIX ? "object" : "segment");
+        fail_call("the ring's %s has another mode than 0600",
+                  backend == RING_POSIX ? "object" : "segment");
 }
+#define assert_mode_0600(...) FROM_HERE(assert_mode_0600(__VA_ARGS__))
 
-/* A puppet's number where the puppets are: the last one of this line. */
-static inline int pid_in_box(const struct puppet *p)
+/* A puppet's pid in the namespace of the sandbox: the last number of NSpid. */
+static inline int pid_in_sandbox(const struct puppet *p)
 {
     int pid = puppet_pid(p);
     char path[32], line[256];
@@ -92,92 +115,56 @@ static inline int pid_in_box(const struct puppet *p)
     return pid;
 }
 
-/* Whether a puppet has mapped what belongs to a ring of that name. */
+/* Whether a puppet has mapped memory of the ring of that name. */
 static inline bool has_mapped(const struct puppet *p, const char *name, int backend)
 {
     char pid[16];
-    const char *argv[] = {program_path("room"), backend == RING_POSIX ? "posix" : "sysv", name, pid,
-                          NULL};
+    const char *argv[] = {
+        program_path("shm_inspect"), "mapped", backend_name(backend), name, pid, NULL};
 
-    snprintf(pid, sizeof(pid), "%d", pid_in_box(p));
-    return ask_room(argv, 1) != 0;
+    snprintf(pid, sizeof(pid), "%d", pid_in_sandbox(p));
+    return run_shm_inspect(argv, 1) != 0;
 }
 
 static inline void assert_not_mapped(const struct puppet *p, const char *name, int backend,
                                      const char *when)
 {
     if (has_mapped(p, name, backend))
-        fail_msg("after %s, memory of the ring is still mapped", when);
+        fail_call("after %s, memory of the ring is still mapped", when);
 }
+#define assert_not_mapped(...) FROM_HERE(assert_not_mapped(__VA_ARGS__))
 
-/* Where puppets have no /dev/shm of their own it may be full, and the first
- * touch of new memory kills: looked at once, before the first ring. */
-static inline void check_shared_room(void)
-{
-    static bool looked;
-    char path[32];
-    struct stat own, theirs;
-    struct statvfs fs;
+/* ---- ring_open that must succeed ------------------------------------------------------ */
 
-    snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)puppet_pid(puppet_current()));
-    if (looked || stat("/proc/self/ns/mnt", &own) < 0 || stat(path, &theirs) < 0 ||
-        own.st_ino != theirs.st_ino)
-        return;
-    looked = true;
-    if (statvfs("/dev/shm", &fs) < 0)
-        testkit_broken("/dev/shm: %s", strerror(errno));
-    if (fs.f_blocks != 0 && fs.f_bavail * fs.f_frsize < 4 << 20)
-        testkit_broken("/dev/shm has less room than 4 MiB (docker run: --shm-size=64m)");
-}
-
-/* ring_open in a puppet, where it must not fail. */
-#define OPENED(p, name, backend, capacity, flags)                                                  \
-    opened((puppet_use(p), check_shared_room()), ring_open(name, backend, capacity, flags))
-#define opened(use, call)                                                                          \
+/* ring_open in a puppet, where it must succeed. */
+#define OPEN_RING(p, name, backend, capacity, flags)                                               \
+    OPEN_OR_FAIL((puppet_use(p), check_dev_shm_space()), ring_open(name, backend, capacity, flags))
+#define OPEN_OR_FAIL(prepare, call)                                                                \
     ({                                                                                             \
         struct ring *ring_;                                                                        \
                                                                                                    \
-        use;                                                                                       \
+        prepare;                                                                                   \
         ring_ = call;                                                                              \
         if (ring_ == NULL) {                                                                       \
             int error_ = errno;                                                                    \
                                                                                                    \
-            check_room();                                                                          \
-            fail_msg("%s failed: %s", #call, strerror(error_));                                    \
+            check_machine_limits();                                                                \
+            fail_msg("%s failed with %s", #call, error_name(error_));                              \
         }                                                                                          \
         ring_;                                                                                     \
     })
 
-/* A call that must fail with this errno. */
-#define assert_fails(call, error)                                                                  \
-    do {                                                                                           \
-        long value_ = (long)(call);                                                                \
-        int errno_ = errno;                                                                        \
-                                                                                                   \
-        if (value_ != -1)                                                                          \
-            fail_msg("%s gave %ld, not -1 and %s", #call, value_, #error);                         \
-        if (errno_ != (error))                                                                     \
-            fail_msg("%s failed with %s, not %s", #call, strerrorname_np(errno_), #error);         \
-    } while (0)
-#define assert_not_opened(call, error)                                                             \
-    do {                                                                                           \
-        const void *ring_ = (call);                                                                \
-        int errno_ = errno;                                                                        \
-                                                                                                   \
-        if (ring_ != NULL)                                                                         \
-            fail_msg("%s gave a ring, not NULL and %s", #call, #error);                            \
-        if (errno_ != (error))                                                                     \
-            fail_msg("%s failed with %s, not %s", #call, strerrorname_np(errno_), #error);         \
-    } while (0)
+/* ---- messages --------------------------------------------------------------------- */
 
-/* Puts and gets texts, in the current puppet, without waiting. */
+/* Puts and gets strings, in the current puppet, without waiting. */
 static inline void put_text(struct ring *ring, const char *text)
 {
     if (ring_put(ring, arena_string(text), strlen(text), 0) != 0)
-        fail_msg("ring_put(\"%s\") failed with %s", text, strerrorname_np(errno));
+        fail_call("ring_put(\"%s\") failed with %s", text, error_name(errno));
 }
+#define put_text(...) FROM_HERE(put_text(__VA_ARGS__))
 
-/* The oldest message, terminated; NULL if there is none to be had. */
+/* The oldest message, with a terminating null byte; NULL if ring_get failed. */
 static inline const char *get_text(struct ring *ring)
 {
     static char text[256];
@@ -185,7 +172,7 @@ static inline const char *get_text(struct ring *ring)
     ssize_t len = ring_get(ring, buf, sizeof(text) - 1, 0);
 
     if (len >= (ssize_t)sizeof(text))
-        fail_msg("ring_get gave %zd for a buffer of %zu bytes", len, sizeof(text) - 1);
+        fail_msg("ring_get returned %zd for a buffer of %zu bytes", len, sizeof(text) - 1);
     if (len < 0 || len >= (ssize_t)sizeof(text))
         return NULL;
     memcpy(text, buf, (size_t)len);
@@ -200,7 +187,7 @@ static inline const char *get_text(struct ring *ring)
         if (next_ == NULL)                                                                         \
             fail_msg("the next message should be \"%s\", and ring_get failed "                     \
                      "with %s",                                                                    \
-                     text, strerrorname_np(errno));                                                \
+                     text, error_name(errno));                                                     \
         assert_string_equal(next_, text);                                                          \
     } while (0)
 
@@ -212,89 +199,77 @@ static inline const char *get_text(struct ring *ring)
             fail_msg("the ring should be empty, and has \"%s\"", next_);                           \
     } while (0)
 
-/* Puts messages that cost 16 bytes until there is no room for another, and
- * gives their number. */
-static inline int fill_up(struct ring *ring)
+/* A message that costs 16 bytes. */
+#define FILLER "filler."
+
+/* Puts FILLER messages until the ring is full, and returns their number. */
+static inline int fill_ring(struct ring *ring)
 {
-    char *message = arena_string("filling");
+    char *message = arena_string(FILLER);
     int n = 0;
 
-    while (ring_put(ring, message, 7, 0) == 0)
+    while (ring_put(ring, message, strlen(FILLER), 0) == 0)
         if (++n > 1000)
             fail_msg("a ring takes %d messages and is never full", n);
     return n;
 }
 
-/* How many such messages the empty ring takes. */
-static inline int room_for(struct ring *ring)
+/* How many FILLER messages the empty ring holds. */
+static inline int count_fillers(struct ring *ring)
 {
-    int n = fill_up(ring);
+    int n = fill_ring(ring);
 
     for (int i = 0; i < n; i++)
-        assert_next(ring, "filling");
+        assert_next(ring, FILLER);
     assert_empty(ring);
     return n;
 }
 
-/* The call waits, well or badly: in tests that judge something else. */
+/* ---- waiting ------------------------------------------------------------------------ */
+
+/* The call has not returned; how it waits is judged by other tests. */
 #define assert_waits(p)                                                                            \
     do {                                                                                           \
         enum puppet_state state_ = puppet_settle(p);                                               \
                                                                                                    \
         if (state_ == PUPPET_RETURNED || state_ == PUPPET_DEAD)                                    \
-            fail_msg("a call that should wait gave %d (errno %s)", finish(p),                      \
-                     strerrorname_np(errno));                                                      \
+            fail_msg("a call that should wait returned %d (errno %s)", finish(p),                  \
+                     error_name(errno));                                                           \
     } while (0)
 
-/* A call that nothing keeps any longer. */
-#define assert_goes_on(p, why)                                                                     \
+/* A call that has no reason to wait any longer. */
+#define assert_proceeds(p, why)                                                                    \
     do {                                                                                           \
         if (puppet_settle(p) == PUPPET_BLOCKED)                                                    \
             fail_msg("%s", why);                                                                   \
     } while (0)
-#define NO_MESSAGE_SEEN "ring_get still waits, and there is a message"
-#define NO_ROOM_SEEN "ring_put still waits, and there is room"
+#define MESSAGE_NOT_SEEN "ring_get still waits, and there is a message"
+#define SPACE_NOT_SEEN "ring_put still waits, and there is space"
 
-static inline uint64_t now_ns(void)
+static inline void assert_call_times_out(struct ring *ring, bool put, char *buf, int timeout_ms)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static inline void assert_ring_times_out(struct ring *ring, bool puts, char *buf, int timeout_ms)
-{
-    if (puts)
+    if (put)
         assert_fails(ring_put(ring, buf, 8, timeout_ms), ETIMEDOUT);
     else
         assert_fails(ring_get(ring, buf, 8, timeout_ms), ETIMEDOUT);
 }
 
-/* What a put or a get gives that cannot go on: at once, or when it is time.
- * The time ends in the second in which it begins: whether it would end in the
- * next one is no matter of chance, and of a test with longer ones. */
-static inline void assert_times_out(struct ring *ring, bool puts)
+/* A ring_put on a full ring or a ring_get on an empty one, with a timeout of 0
+ * and of 30 ms.  The 30 ms end in the second in which they begin: a timeout
+ * that ends in the next second is left to a test with longer ones, not to
+ * chance. */
+static inline void assert_times_out(struct ring *ring, bool put)
 {
     enum { SECOND_NS = 1000000000 };
     char *buf = arena_out("buf", 8);
     uint64_t start_ns;
 
-    assert_ring_times_out(ring, puts, buf, 0);
+    assert_call_times_out(ring, put, buf, 0);
     WAIT_UNTIL(now_ns() % SECOND_NS < SECOND_NS / 2);
     start_ns = now_ns();
-    assert_ring_times_out(ring, puts, buf, 30);
+    assert_call_times_out(ring, put, buf, 30);
     if (now_ns() - start_ns < 30000000)
-        fail_msg("%s with a timeout of 30 ms ended sooner", puts ? "ring_put" : "ring_get");
-}
-
-/* Fills len bytes so that every message looks different. */
-static inline void fill(unsigned char *buf, size_t len, uint64_t seed)
-{
-    uint64_t state = seed * 2 + 1;
-
-    for (size_t i = 0; i < len; i++)
-        buf[i] = (unsigned char)(random_next(&state) >> 56);
+        fail_msg("%s with a timeout of 30 ms ended early", put ? "ring_put" : "ring_get");
 }
 
 #endif

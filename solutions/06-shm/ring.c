@@ -1,61 +1,49 @@
 /* ring.c - a bounded ring of messages in shared memory (contract: ring.h).
  *
- * Theory of operation.  One piece of shared memory holds everything that the
- * processes have in common: a header (struct segment) and the ring's bytes.
+ * Theory of operation.  The ring is a bounded buffer with producers and
+ * consumers.  One piece of shared memory holds everything that the processes
+ * share: a header (struct segment) and the bytes of the ring.
  *
  *     +-------+-----------------------+------+------+----------------------+
  *     | ready | name, capacity, flags | lock | tail | data[capacity]       |
  *     |       |                       | cond | head |                      |
  *     +-------+-----------------------+------+------+----------------------+
  *
- * head and tail count all bytes ever put and got, so head - tail is what is in
- * the ring: 0 is empty, capacity is full.  The byte with number n lies at
- * data[n % capacity].  A message is its length in 8 bytes, then its bytes,
- * then up to 7 that only fill up; it may go over the end of data and on at the
- * beginning.  Every process has the segment at another address: what is in
- * it is a number, never a pointer.
+ * head counts all bytes ever put and tail all bytes ever got, so head - tail
+ * bytes are in use: 0 is empty, capacity is full.  Byte number n is stored at
+ * data[n % capacity].  A message is its length in 8 bytes, its bytes, and up
+ * to 7 bytes of padding; it may wrap around the end of data.  Every process
+ * maps the segment at another address, so it holds numbers, never pointers.
  */
 #include "ring.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/shm.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "posix_mapping.h"
 
 struct segment {
-    _Atomic uint32_t ready; /* READY as soon as all below may be used */
+    _Atomic uint32_t ready; /* READY once the fields below are valid */
     uint32_t flags;
     uint64_t capacity;
     char name[RING_NAME_MAX + 1];
 #ifdef SOLUTION
-    pthread_mutex_t lock; /* robust; guards head, tail and data */
-    pthread_cond_t put, got;
+    pthread_mutex_t lock; /* robust; protects head, tail and data */
+    pthread_cond_t not_empty, not_full;
     uint64_t head, tail;
 #else
-    /* TODO(06-shm): a lock, something to sleep on, head and tail. */
+    /* TODO(06-shm): a lock, a way to sleep and to wake, head and tail. */
 #endif
     _Alignas(8) unsigned char data[];
 };
 
 #define READY 0x52494e47u
-
-/* A back end: how named memory is made, found and removed.  create gives
- * memory that is all zero, and EEXIST if the name is taken.  attach gives
- * ENOENT if there is none, and EAGAIN if it has no size yet. */
-struct backend {
-    int (*create)(const char *name, size_t size_bytes, void **base);
-    int (*attach)(const char *name, void **base, size_t *size_bytes);
-    int (*detach)(void *base, size_t size_bytes);
-    int (*remove)(const char *name);
-};
 
 struct ring {
     struct segment *segment;
@@ -68,90 +56,6 @@ static int fail(int error)
     errno = error;
     return -1;
 }
-
-/* ---- POSIX shared memory (given) ------------------------------------------ */
-
-static void posix_path(const char *name, char path[RING_NAME_MAX + 2])
-{
-    path[0] = '/';
-    strcpy(path + 1, name);
-}
-
-/* Maps what fd refers to and closes fd, which the mapping does not need. */
-static int posix_map(int fd, size_t size_bytes, void **base)
-{
-    int error;
-
-    *base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    error = errno;
-    close(fd);
-    return *base == MAP_FAILED ? fail(error) : 0;
-}
-
-static int posix_create(const char *name, size_t size_bytes, void **base)
-{
-    char path[RING_NAME_MAX + 2];
-    int fd, error;
-
-    posix_path(name, path);
-    fd = shm_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (fd < 0)
-        return -1;
-    if (ftruncate(fd, (off_t)size_bytes) < 0) {
-        error = errno;
-        close(fd);
-        goto undo;
-    }
-    if (posix_map(fd, size_bytes, base) == 0)
-        return 0;
-    error = errno;
-undo:
-    shm_unlink(path);
-    return fail(error);
-}
-
-static int posix_attach(const char *name, void **base, size_t *size_bytes)
-{
-    char path[RING_NAME_MAX + 2];
-    struct stat st;
-    int fd, error;
-
-    posix_path(name, path);
-    fd = shm_open(path, O_RDWR, 0);
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &st) < 0) {
-        error = errno;
-        close(fd);
-        return fail(error);
-    }
-    if (st.st_size == 0) { /* between its maker's shm_open and ftruncate */
-        close(fd);
-        return fail(EAGAIN);
-    }
-    *size_bytes = (size_t)st.st_size;
-    return posix_map(fd, *size_bytes, base);
-}
-
-static int posix_detach(void *base, size_t size_bytes)
-{
-    return munmap(base, size_bytes);
-}
-
-static int posix_remove(const char *name)
-{
-    char path[RING_NAME_MAX + 2];
-
-    posix_path(name, path);
-    return shm_unlink(path);
-}
-
-static const struct backend posix_backend = {
-    posix_create,
-    posix_attach,
-    posix_detach,
-    posix_remove,
-};
 
 /* ---- System V shared memory ------------------------------------------------ */
 
@@ -189,7 +93,7 @@ static int sysv_attach(const char *name, void **base, size_t *size_bytes)
         if (sysv_map(id, base) == 0)
             return 0;
     }
-    return errno == EINVAL || errno == EIDRM ? fail(ENOENT) : -1; /* removed meanwhile */
+    return errno == EINVAL || errno == EIDRM ? fail(ENOENT) : -1; /* removed in between */
 }
 
 static int sysv_detach(void *base, size_t size_bytes)
@@ -212,8 +116,8 @@ static const struct backend sysv_backend = {
     sysv_remove,
 };
 #else
-/* TODO(06-shm): the four functions of struct backend with shmget, shmat,
- * shmdt and shmctl, and ring_key() for the key. */
+/* TODO(06-shm): the four functions of struct backend (posix_mapping.h) with
+ * shmget, shmat, shmdt and shmctl; ring_key() gives the key. */
 #endif
 
 static const struct backend *backend_of(int backend)
@@ -238,9 +142,9 @@ static int check_name(const char *name)
         return fail(EINVAL);
     return strlen(name) > RING_NAME_MAX ? fail(ENAMETOOLONG) : 0;
 }
-
 #ifdef SOLUTION
-/* ---- lock and sleep --------------------------------------------------------- */
+
+/* ---- locking and waiting ------------------------------------------------------ */
 
 static int init_lock(struct segment *s)
 {
@@ -258,28 +162,28 @@ static int init_lock(struct segment *s)
     pthread_condattr_setpshared(&cond, PTHREAD_PROCESS_SHARED);
     pthread_condattr_setclock(&cond, CLOCK_MONOTONIC);
     if (error == 0)
-        error = pthread_cond_init(&s->put, &cond);
+        error = pthread_cond_init(&s->not_empty, &cond);
     if (error == 0)
-        error = pthread_cond_init(&s->got, &cond);
+        error = pthread_cond_init(&s->not_full, &cond);
     pthread_condattr_destroy(&cond);
     return error;
 }
 
-/* Takes over from an owner that died.  head and tail each change in one store,
- * at the very end of a put or get, so there is nothing to mend; only whoever
- * the dead process would have woken has to look again. */
-static int owned(struct segment *s, int error)
+/* Recovers the lock if its owner died.  head and tail each change in one
+ * store at the very end of a put or get, so there is nothing to repair; only
+ * the waiters that the dead process would have woken must check again. */
+static int recover(struct segment *s, int error)
 {
     if (error != EOWNERDEAD)
         return error;
-    pthread_cond_broadcast(&s->put);
-    pthread_cond_broadcast(&s->got);
+    pthread_cond_broadcast(&s->not_empty);
+    pthread_cond_broadcast(&s->not_full);
     return pthread_mutex_consistent(&s->lock);
 }
 
 static int lock(struct segment *s)
 {
-    return owned(s, pthread_mutex_lock(&s->lock));
+    return recover(s, pthread_mutex_lock(&s->lock));
 }
 
 static void unlock(struct segment *s)
@@ -287,7 +191,7 @@ static void unlock(struct segment *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-static struct timespec after_ms(int timeout_ms)
+static struct timespec deadline_after(int timeout_ms)
 {
     struct timespec t;
 
@@ -301,18 +205,18 @@ static struct timespec after_ms(int timeout_ms)
     return t;
 }
 
-/* Sleeps, the lock given away meanwhile.  May also return 0 for nothing. */
+/* Sleeps with the lock released.  A return of 0 may be a spurious wake-up. */
 static int sleep_on(struct segment *s, pthread_cond_t *cond, int timeout_ms,
-                    const struct timespec *until)
+                    const struct timespec *deadline)
 {
     if (timeout_ms == 0)
         return ETIMEDOUT;
     if (timeout_ms < 0)
-        return owned(s, pthread_cond_wait(cond, &s->lock));
-    return owned(s, pthread_cond_timedwait(cond, &s->lock, until));
+        return recover(s, pthread_cond_wait(cond, &s->lock));
+    return recover(s, pthread_cond_timedwait(cond, &s->lock, deadline));
 }
 
-/* ---- bytes of the ring -------------------------------------------------------- */
+/* ---- the bytes of the ring ---------------------------------------------------- */
 
 static void copy_in(struct segment *s, uint64_t at, const void *from, size_t len)
 {
@@ -336,7 +240,7 @@ static void copy_out(const struct segment *s, uint64_t at, void *to, size_t len)
     memcpy((unsigned char *)to + first, s->data, len - first);
 }
 
-static uint64_t room(const struct segment *s)
+static uint64_t free_bytes(const struct segment *s)
 {
     return s->capacity - (s->head - s->tail);
 }
@@ -352,7 +256,7 @@ static int init_segment(struct segment *s, const char *name, size_t capacity_byt
     s->capacity = capacity_bytes;
     s->flags = flags;
     strcpy(s->name, name);
-    atomic_store(&s->ready, READY); /* last: the others may look from now on */
+    atomic_store(&s->ready, READY); /* last: from now on others may use it */
     return 0;
 }
 
@@ -367,12 +271,12 @@ static int check_segment(const struct segment *s, size_t size_bytes, const char 
     return 0;
 }
 
-/* Called between two looks at a ring that is still being made. */
-static int look_again(unsigned *looks)
+/* Called between two attempts to open a ring that is still being created. */
+static int pause_before_retry(unsigned *attempts)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
 
-    if (++*looks > 1000)
+    if (++*attempts > 1000)
         return fail(ETIMEDOUT);
     nanosleep(&pause, NULL);
     return 0;
@@ -395,7 +299,7 @@ static int create(struct ring *r, const char *name, size_t capacity_bytes, unsig
     return fail(error);
 }
 
-/* Gives EAGAIN if the ring is there and not ready. */
+/* EAGAIN: the ring exists and is not ready yet. */
 static int attach(struct ring *r, const char *name)
 {
     void *base;
@@ -416,13 +320,13 @@ static int attach(struct ring *r, const char *name)
 
 static int create_or_attach(struct ring *r, const char *name, size_t capacity_bytes, unsigned flags)
 {
-    unsigned belongs = flags & (RING_SPSC | RING_SPIN);
-    unsigned looks = 0;
+    unsigned ring_flags = flags & (RING_SPSC | RING_SPIN);
+    unsigned attempts = 0;
     int error;
 
     for (;;) {
         if (flags & RING_CREATE) {
-            if (create(r, name, capacity_bytes, belongs) == 0)
+            if (create(r, name, capacity_bytes, ring_flags) == 0)
                 return 0;
             if (errno != EEXIST || flags & RING_EXCL)
                 return -1;
@@ -431,10 +335,10 @@ static int create_or_attach(struct ring *r, const char *name, size_t capacity_by
             break;
         if (errno != EAGAIN && !(errno == ENOENT && flags & RING_CREATE))
             return -1;
-        if (look_again(&looks) < 0)
+        if (pause_before_retry(&attempts) < 0)
             return -1;
     }
-    if (check_segment(r->segment, r->size_bytes, name, capacity_bytes, belongs) == 0)
+    if (check_segment(r->segment, r->size_bytes, name, capacity_bytes, ring_flags) == 0)
         return 0;
     error = errno;
     r->backend->detach(r->segment, r->size_bytes);
@@ -472,8 +376,8 @@ struct ring *ring_open(const char *name, int backend, size_t capacity_bytes, uns
     }
     return r;
 #else
-    /* TODO(06-shm): this only makes rings.  Open those that exist, and see to
-     * it that nobody gets hold of one before it is ready. */
+    /* TODO(06-shm): this only creates rings.  Open existing ones too, and make
+     * sure that no process gets a ring before it is ready. */
     {
         void *base;
 
@@ -496,31 +400,31 @@ int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
 {
 #ifdef SOLUTION
     struct segment *s = ring->segment;
-    struct timespec until = after_ms(timeout_ms > 0 ? timeout_ms : 0);
+    struct timespec deadline = deadline_after(timeout_ms > 0 ? timeout_ms : 0);
     uint64_t length = len;
     int error;
 
     if (timeout_ms < -1)
         return fail(EINVAL);
-    if (len > s->capacity - 8) /* first, or RING_COST may overflow */
+    if (len > s->capacity - 8) /* checked first: RING_COST may overflow */
         return fail(EMSGSIZE);
     error = lock(s);
     if (error != 0)
         return fail(error);
-    while (room(s) < RING_COST(len) && error == 0)
-        error = sleep_on(s, &s->got, timeout_ms, &until);
-    if (room(s) < RING_COST(len)) {
+    while (free_bytes(s) < RING_COST(len) && error == 0)
+        error = sleep_on(s, &s->not_full, timeout_ms, &deadline);
+    if (free_bytes(s) < RING_COST(len)) {
         unlock(s);
         return fail(error);
     }
     copy_in(s, s->head, &length, 8);
     copy_in(s, s->head + 8, buf, len);
-    s->head += RING_COST(len); /* from here on the message is there */
-    pthread_cond_broadcast(&s->put);
+    s->head += RING_COST(len); /* this store makes the message visible */
+    pthread_cond_broadcast(&s->not_empty);
     unlock(s);
     return 0;
 #else
-    /* TODO(06-shm): wait for room, copy, wake. */
+    /* TODO(06-shm): wait for space, copy, wake. */
     (void)ring, (void)buf, (void)len, (void)timeout_ms;
     return fail(ENOSYS);
 #endif
@@ -530,7 +434,7 @@ ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms)
 {
 #ifdef SOLUTION
     struct segment *s = ring->segment;
-    struct timespec until = after_ms(timeout_ms > 0 ? timeout_ms : 0);
+    struct timespec deadline = deadline_after(timeout_ms > 0 ? timeout_ms : 0);
     uint64_t length;
     int error;
 
@@ -540,7 +444,7 @@ ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms)
     if (error != 0)
         return fail(error);
     while (s->head == s->tail && error == 0)
-        error = sleep_on(s, &s->put, timeout_ms, &until);
+        error = sleep_on(s, &s->not_empty, timeout_ms, &deadline);
     if (s->head == s->tail) {
         unlock(s);
         return fail(error);
@@ -551,8 +455,8 @@ ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms)
         return fail(EMSGSIZE);
     }
     copy_out(s, s->tail + 8, buf, length);
-    s->tail += RING_COST(length); /* from here on the message is gone */
-    pthread_cond_broadcast(&s->got);
+    s->tail += RING_COST(length); /* this store frees its space */
+    pthread_cond_broadcast(&s->not_full);
     unlock(s);
     return (ssize_t)length;
 #else
@@ -578,19 +482,19 @@ int ring_destroy(const char *name, int backend)
     const struct backend *b = backend_of(backend);
 #ifdef SOLUTION
     struct ring r = {.backend = b};
-    bool mine = true;
+    bool same_name = true;
 #endif
 
     if (b == NULL || check_name(name) < 0)
         return -1;
 #ifdef SOLUTION
     if (attach(&r, name) == 0) {
-        mine = strcmp(r.segment->name, name) == 0;
+        same_name = strcmp(r.segment->name, name) == 0;
         b->detach(r.segment, r.size_bytes);
     } else if (errno == ENOENT) {
         return -1;
-    } /* else one that its maker never finished: let it go */
-    return mine ? b->remove(name) : fail(ENOENT);
+    } /* else its creator never finished it: remove it */
+    return same_name ? b->remove(name) : fail(ENOENT);
 #else
     return b->remove(name);
 #endif

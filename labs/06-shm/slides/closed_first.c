@@ -1,5 +1,4 @@
-/* From a slide: tidy, the descriptor is closed as soon as the object has its
- * size. */
+/* From a slide: the descriptor is closed as soon as the object has its size. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* From a slide: reader and writer open alike, with
- * O_CREAT | O_RDWR | O_TRUNC.  The writer was here first. */
+/* From a slide: reader and writer open the object in the same way, with
+ * O_CREAT | O_RDWR | O_TRUNC.  The writer comes first. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -31,9 +31,9 @@ int main(void)
 
     printf("first shm_unlink: %d\n", shm_unlink(name));
     printf("second shm_unlink: %d\n", shm_unlink(name));
-    printf("what the second one has mapped: \"%s\"\n", second);
+    printf("mapping of the second open: \"%s\"\n", second);
     third = open_and_map(O_CREAT | O_RDWR);
-    printf("what a third one gets under the name: \"%s\"\n", third);
+    printf("mapping of a third open: \"%s\"\n", third);
     shm_unlink(name);
     return 0;
 }

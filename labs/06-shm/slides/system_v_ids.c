@@ -11,10 +11,10 @@ int main(void)
     int id = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600);
 
     if (fork() == 0) {
-        int childs = shmget(id, 4096, 0600);
-        void *p = shmat(childs, NULL, 0);
+        int child_id = shmget(id, 4096, 0600);
+        void *p = shmat(child_id, NULL, 0);
 
-        if (childs < 0)
+        if (child_id < 0)
             perror("shmget(id)");
         if (p == (void *)-1)
             perror("shmat");

@@ -1,12 +1,12 @@
-/* bench.c - how fast messages go from one process to another.
+/* bench.c - how fast messages get from one process to another.
  *
- *     bench ROUNDS FOLDER-WITH-RINGS
+ *     bench ROUNDS DIRECTORY-WITH-RINGS
  *
- * Measures every way at every size, one after the other, and that ROUNDS
- * times, so that a disturbance of the machine meets all of them; prints one
- * line per measurement, "what way size value", for the script `run`:
- *     bytes    bytes a second from one process to the other, on two CPUs
- *     trip1    nanoseconds there and back, both processes on one CPU
+ * Measures every channel at every size, one after the other, and repeats that
+ * ROUNDS times, so that a disturbance of the machine affects all of them; prints
+ * one line per measurement, "what way size value", for the script `run`:
+ *     bytes    bytes per second from one process to the other, on two CPUs
+ *     trip1    nanoseconds of a round trip, both processes on one CPU
  *     trip2    the same on two CPUs
  */
 #define _GNU_SOURCE
@@ -65,7 +65,7 @@ struct way {
     void (*close)(struct channel *);
     const char *library; /* of a ring */
     unsigned flags;
-    bool burns; /* no use on one CPU */
+    bool spins; /* useless on one CPU */
 };
 
 struct ring_functions {
@@ -151,7 +151,7 @@ static void socket_open(struct channel *c, size_t bytes)
     need(socketpair(AF_UNIX, SOCK_STREAM, 0, c->ends) == 0, "socketpair");
 }
 
-/* Messages as long as the system lets us have them, else in pieces. */
+/* Whole messages if the system permits their size, else pieces. */
 static void mq_way_open(struct channel *c, size_t bytes)
 {
     struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
@@ -230,8 +230,8 @@ static void msg_close(struct channel *c)
     msgctl(c->id, IPC_RMID, NULL);
 }
 
-/* The message lies in shared memory already, and only a word goes through a
- * pipe.  The receiver maps it, looks at every page, and unmaps it. */
+/* The message is already in shared memory, and only 8 bytes go through a pipe.
+ * The receiver maps the message, reads every page, and unmaps it. */
 enum { SLOTS = 4 };
 
 static void map_open(struct channel *c, size_t bytes)
@@ -273,7 +273,7 @@ static void map_close(struct channel *c)
     fd_close(c);
 }
 
-static const char *folder;
+static const char *directory;
 
 static size_t capacity_for(size_t bytes)
 {
@@ -284,8 +284,8 @@ static size_t capacity_for(size_t bytes)
     return capacity;
 }
 
-/* Messages before the clock runs: every page of a ring has been touched. */
-static uint64_t first_round(size_t bytes)
+/* Messages before the measurement starts: they touch every page of a ring. */
+static uint64_t warm_up_count(size_t bytes)
 {
     return 2 * capacity_for(bytes) / bytes;
 }
@@ -296,7 +296,7 @@ static void ring_way_open(struct channel *c, size_t bytes)
     char path[512];
     void *library;
 
-    snprintf(path, sizeof path, "%s/%s.so", folder, c->way->library);
+    snprintf(path, sizeof path, "%s/%s.so", directory, c->way->library);
     library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
         fprintf(stderr, "bench: %s\n", dlerror());
@@ -311,7 +311,7 @@ static void ring_way_open(struct channel *c, size_t bytes)
     c->ring =
         c->functions.open(c->name, RING_POSIX, capacity_for(bytes), RING_CREATE | c->way->flags);
     need(c->ring != NULL, "ring_open");
-    c->functions.destroy(c->name, RING_POSIX); /* it stays as long as it is open */
+    c->functions.destroy(c->name, RING_POSIX); /* the ring stays as long as it is open */
 }
 
 static void ring_way_put(struct channel *c, const char *buf, size_t len)
@@ -329,8 +329,8 @@ static void ring_way_close(struct channel *c)
     c->functions.close(c->ring);
 }
 
-#define RING(name, library, flags, burns)                                                          \
-    {name, ring_way_open, ring_way_put, ring_way_get, ring_way_close, library, flags, burns}
+#define RING(name, library, flags, spins)                                                          \
+    {name, ring_way_open, ring_way_put, ring_way_get, ring_way_close, library, flags, spins}
 #define SYSTEM(name, open, put, get, close) {name, open, put, get, close, NULL, 0, false}
 
 static const struct way ways[] = {
@@ -384,18 +384,18 @@ static void reap(pid_t pid)
 static double stream(const struct way *way, size_t bytes, uint64_t count, int cpus[2])
 {
     struct channel c = {.way = way};
-    uint64_t first = first_round(bytes), start;
+    uint64_t warm_up = warm_up_count(bytes), start;
     pid_t pid;
 
     way->open(&c, bytes);
     run_on(cpus[0]);
     pid = fork_helper(cpus[1]);
     if (pid == 0) {
-        for (uint64_t i = 0; i < first + count; i++)
+        for (uint64_t i = 0; i < warm_up + count; i++)
             way->put(&c, source, bytes);
         _exit(0);
     }
-    for (uint64_t i = 0; i < first; i++)
+    for (uint64_t i = 0; i < warm_up; i++)
         way->get(&c, target, bytes);
     start = now_ns();
     for (uint64_t i = 0; i < count; i++)
@@ -409,7 +409,7 @@ static double stream(const struct way *way, size_t bytes, uint64_t count, int cp
 static double trips(const struct way *way, size_t bytes, uint64_t count, int cpus[2])
 {
     struct channel there = {.way = way}, back = {.way = way};
-    uint64_t first = MIN(first_round(bytes), 1000), start = 0;
+    uint64_t warm_up = MIN(warm_up_count(bytes), 1000), start = 0;
     pid_t pid;
 
     way->open(&there, bytes);
@@ -417,14 +417,14 @@ static double trips(const struct way *way, size_t bytes, uint64_t count, int cpu
     run_on(cpus[0]);
     pid = fork_helper(cpus[1]);
     if (pid == 0) {
-        for (uint64_t i = 0; i < first + count; i++) {
+        for (uint64_t i = 0; i < warm_up + count; i++) {
             way->get(&there, target, bytes);
             way->put(&back, source, bytes);
         }
         _exit(0);
     }
-    for (uint64_t i = 0; i < first + count; i++) {
-        if (i == first)
+    for (uint64_t i = 0; i < warm_up + count; i++) {
+        if (i == warm_up)
             start = now_ns();
         way->put(&there, source, bytes);
         way->get(&back, target, bytes);
@@ -450,8 +450,8 @@ static double copies(const struct way *way, size_t bytes, uint64_t count, int cp
 
 typedef double measurement(const struct way *, size_t, uint64_t, int[2]);
 
-/* Nanoseconds for one, in the best of RUNS of about RUN_NS each; finds the
- * count once. */
+/* Nanoseconds per message or round trip, in the best of RUNS runs of about
+ * RUN_NS each; finds the number of messages of a run once. */
 static double measure(measurement *m, const struct way *way, size_t bytes, uint64_t *count,
                       int cpus[2])
 {
@@ -468,13 +468,13 @@ static double measure(measurement *m, const struct way *way, size_t bytes, uint6
     return ns / (double)*count;
 }
 
-static bool there(const struct way *way)
+static bool is_available(const struct way *way)
 {
     char path[512];
 
     if (way->library == NULL)
         return true;
-    snprintf(path, sizeof path, "%s/%s.so", folder, way->library);
+    snprintf(path, sizeof path, "%s/%s.so", directory, way->library);
     return access(path, R_OK) == 0;
 }
 
@@ -498,10 +498,10 @@ int main(int argc, char **argv)
     int cpus[2], same[2];
 
     if (argc != 3) {
-        fprintf(stderr, "usage: bench ROUNDS FOLDER-WITH-RINGS\n");
+        fprintf(stderr, "usage: bench ROUNDS DIRECTORY-WITH-RINGS\n");
         return 2;
     }
-    folder = argv[2];
+    directory = argv[2];
     if (two_cpus(cpus) < 2) {
         fprintf(stderr, "bench: two CPUs are needed\n");
         return 1;
@@ -524,7 +524,7 @@ int main(int argc, char **argv)
             for (size_t w = 0; w < WAYS; w++) {
                 const struct way *way = &ways[w];
 
-                if (!there(way))
+                if (!is_available(way))
                     continue;
                 printf("bytes %s %zu %g\n", way->name, sizes[i],
                        (double)sizes[i] * 1e9 /
@@ -533,7 +533,7 @@ int main(int argc, char **argv)
                     continue;
                 printf("trip2 %s %zu %g\n", way->name, sizes[i],
                        measure(trips, way, sizes[i], &counts[w][i][2], cpus));
-                if (!way->burns)
+                if (!way->spins)
                     printf("trip1 %s %zu %g\n", way->name, sizes[i],
                            measure(trips, way, sizes[i], &counts[w][i][1], same));
                 fflush(stdout);

@@ -1,10 +1,11 @@
-/* Accepted: one lock at the door, one condition variable, copies outside.
+/* Accepted: ring_open and ring_destroy under one lock, one condition variable,
+ * copies outside the critical section.
  *
- * Opening and destroying are done under a lock on the folder /dev/shm, which
- * the kernel gives back for a process that dies: so nobody ever sees a ring
- * that is being made.  A message is put together and taken apart in memory of
- * the process, so that the caller's buffer is never touched with the ring's
- * robust mutex held; what a dead process had taken out is gone.  All who wait
+ * ring_open and ring_destroy hold a lock on the directory /dev/shm, which the
+ * kernel releases when its holder dies, so that no process ever sees a ring
+ * that is being created.  A message is assembled and taken apart in private
+ * memory: the caller's buffer is never touched with the ring's robust mutex
+ * held, and a message that a dead process had taken out is gone.  All waiters
  * sleep on one condition variable.
  */
 #define _GNU_SOURCE
@@ -17,11 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/shm.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "posix_mapping.h"
 
 struct segment {
     uint32_t flags;
@@ -29,18 +30,8 @@ struct segment {
     char name[RING_NAME_MAX + 1];
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    uint64_t first, used; /* where the oldest byte lies, how many there are */
+    uint64_t first, used; /* offset of the oldest byte, bytes in use */
     unsigned char data[];
-};
-
-/* A back end: how named memory is made, found and removed.  create gives
- * memory that is all zero, and EEXIST if the name is taken.  attach gives
- * ENOENT if there is none, and EAGAIN if it has no size yet. */
-struct backend {
-    int (*create)(const char *name, size_t size_bytes, void **base);
-    int (*attach)(const char *name, void **base, size_t *size_bytes);
-    int (*detach)(void *base, size_t size_bytes);
-    int (*remove)(const char *name);
 };
 
 struct ring {
@@ -54,90 +45,6 @@ static int fail(int error)
     errno = error;
     return -1;
 }
-
-/* ---- POSIX shared memory ----------------------------------------------------- */
-
-static void posix_path(const char *name, char path[RING_NAME_MAX + 2])
-{
-    path[0] = '/';
-    strcpy(path + 1, name);
-}
-
-/* Maps what fd refers to and closes fd, which the mapping does not need. */
-static int posix_map(int fd, size_t size_bytes, void **base)
-{
-    int error;
-
-    *base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    error = errno;
-    close(fd);
-    return *base == MAP_FAILED ? fail(error) : 0;
-}
-
-static int posix_create(const char *name, size_t size_bytes, void **base)
-{
-    char path[RING_NAME_MAX + 2];
-    int fd, error;
-
-    posix_path(name, path);
-    fd = shm_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (fd < 0)
-        return -1;
-    if (ftruncate(fd, (off_t)size_bytes) < 0) {
-        error = errno;
-        close(fd);
-        goto undo;
-    }
-    if (posix_map(fd, size_bytes, base) == 0)
-        return 0;
-    error = errno;
-undo:
-    shm_unlink(path);
-    return fail(error);
-}
-
-static int posix_attach(const char *name, void **base, size_t *size_bytes)
-{
-    char path[RING_NAME_MAX + 2];
-    struct stat st;
-    int fd, error;
-
-    posix_path(name, path);
-    fd = shm_open(path, O_RDWR, 0);
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &st) < 0) {
-        error = errno;
-        close(fd);
-        return fail(error);
-    }
-    if (st.st_size == 0) { /* between its maker's shm_open and ftruncate */
-        close(fd);
-        return fail(EAGAIN);
-    }
-    *size_bytes = (size_t)st.st_size;
-    return posix_map(fd, *size_bytes, base);
-}
-
-static int posix_detach(void *base, size_t size_bytes)
-{
-    return munmap(base, size_bytes);
-}
-
-static int posix_remove(const char *name)
-{
-    char path[RING_NAME_MAX + 2];
-
-    posix_path(name, path);
-    return shm_unlink(path);
-}
-
-static const struct backend posix_backend = {
-    posix_create,
-    posix_attach,
-    posix_detach,
-    posix_remove,
-};
 
 /* ---- System V shared memory ------------------------------------------------ */
 
@@ -174,7 +81,7 @@ static int sysv_attach(const char *name, void **base, size_t *size_bytes)
         if (sysv_map(id, base) == 0)
             return 0;
     }
-    return errno == EINVAL || errno == EIDRM ? fail(ENOENT) : -1; /* removed meanwhile */
+    return errno == EINVAL || errno == EIDRM ? fail(ENOENT) : -1; /* removed in between */
 }
 
 static int sysv_detach(void *base, size_t size_bytes)
@@ -218,9 +125,9 @@ static int check_name(const char *name)
     return strlen(name) > RING_NAME_MAX ? fail(ENAMETOOLONG) : 0;
 }
 
-/* ---- the door -------------------------------------------------------------------- */
+/* ---- the lock of ring_open and ring_destroy --------------------------------------- */
 
-static int enter_door(void)
+static int lock_directory(void)
 {
     int fd = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int error;
@@ -237,7 +144,7 @@ static int enter_door(void)
     return fd;
 }
 
-static void leave_door(int fd)
+static void unlock_directory(int fd)
 {
     int error = errno;
 
@@ -245,7 +152,7 @@ static void leave_door(int fd)
     errno = error;
 }
 
-/* ---- lock and sleep ---------------------------------------------------------------- */
+/* ---- locking and waiting ---------------------------------------------------------------- */
 
 static int init_segment(struct segment *s, const char *name, size_t capacity_bytes, unsigned flags)
 {
@@ -271,7 +178,7 @@ static int init_segment(struct segment *s, const char *name, size_t capacity_byt
     return error != 0 ? fail(error) : 0;
 }
 
-static bool locked(struct segment *s, int error)
+static bool finish_lock(struct segment *s, int error)
 {
     if (error == EOWNERDEAD)
         error = pthread_mutex_consistent(&s->mutex);
@@ -279,7 +186,7 @@ static bool locked(struct segment *s, int error)
     return error == 0;
 }
 
-static struct timespec after_ms(int timeout_ms)
+static struct timespec deadline_after(int timeout_ms)
 {
     struct timespec t;
 
@@ -293,16 +200,16 @@ static struct timespec after_ms(int timeout_ms)
     return t;
 }
 
-/* One look after the other, until ready() or the time is up; with the lock. */
+/* Called with the lock: waits until ready() or the deadline. */
 static bool wait_until(struct segment *s, bool (*ready)(const struct segment *, size_t),
                        size_t cost, int timeout_ms)
 {
-    struct timespec until = after_ms(timeout_ms > 0 ? timeout_ms : 0);
+    struct timespec deadline = deadline_after(timeout_ms > 0 ? timeout_ms : 0);
     int error = timeout_ms == 0 ? ETIMEDOUT : 0;
 
     while (!ready(s, cost) && error == 0) {
         error = timeout_ms < 0 ? pthread_cond_wait(&s->changed, &s->mutex)
-                               : pthread_cond_timedwait(&s->changed, &s->mutex, &until);
+                               : pthread_cond_timedwait(&s->changed, &s->mutex, &deadline);
         if (error == EOWNERDEAD)
             error = pthread_mutex_consistent(&s->mutex);
     }
@@ -313,7 +220,7 @@ static bool wait_until(struct segment *s, bool (*ready)(const struct segment *, 
     return false;
 }
 
-static bool has_room(const struct segment *s, size_t cost)
+static bool has_space(const struct segment *s, size_t cost)
 {
     return s->capacity - s->used >= cost;
 }
@@ -324,13 +231,13 @@ static bool has_message(const struct segment *s, size_t cost)
     return s->used > 0;
 }
 
-static void changed(struct segment *s)
+static void broadcast_and_unlock(struct segment *s)
 {
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->mutex);
 }
 
-/* ---- bytes of the ring -------------------------------------------------------- */
+/* ---- the bytes of the ring ---------------------------------------------------- */
 
 static void copy_in(struct segment *s, uint64_t at, const void *from, size_t len)
 {
@@ -356,7 +263,7 @@ static void copy_out(const struct segment *s, uint64_t at, void *to, size_t len)
 
 /* ---- the contract ------------------------------------------------------------------ */
 
-static int make(struct ring *r, const char *name, size_t capacity_bytes, unsigned flags)
+static int create(struct ring *r, const char *name, size_t capacity_bytes, unsigned flags)
 {
     void *base;
     int error;
@@ -373,15 +280,15 @@ static int make(struct ring *r, const char *name, size_t capacity_bytes, unsigne
     return fail(error);
 }
 
-/* Behind the door: make it, or open what is there. */
-static int enter(struct ring *r, const char *name, size_t capacity_bytes, unsigned flags)
+/* Called with the directory locked: creates the ring or opens the existing one. */
+static int create_or_open(struct ring *r, const char *name, size_t capacity_bytes, unsigned flags)
 {
-    unsigned belongs = flags & (RING_SPSC | RING_SPIN);
+    unsigned ring_flags = flags & (RING_SPSC | RING_SPIN);
     void *base;
     int error = 0;
 
     if (flags & RING_CREATE) {
-        if (make(r, name, capacity_bytes, belongs) == 0)
+        if (create(r, name, capacity_bytes, ring_flags) == 0)
             return 0;
         if (errno != EEXIST || flags & RING_EXCL)
             return -1;
@@ -393,7 +300,7 @@ static int enter(struct ring *r, const char *name, size_t capacity_bytes, unsign
         error = EINVAL;
     else if (strcmp(r->segment->name, name) != 0)
         error = EEXIST;
-    else if (r->segment->capacity != capacity_bytes || r->segment->flags != belongs)
+    else if (r->segment->capacity != capacity_bytes || r->segment->flags != ring_flags)
         error = EINVAL;
     if (error == 0)
         return 0;
@@ -406,7 +313,7 @@ struct ring *ring_open(const char *name, int backend, size_t capacity_bytes, uns
     const unsigned known = RING_CREATE | RING_EXCL | RING_SPSC | RING_SPIN;
     const struct backend *b = backend_of(backend);
     struct ring *r;
-    int door, error;
+    int directory_fd, error;
 
     if (b == NULL || check_name(name) < 0)
         return NULL;
@@ -420,12 +327,12 @@ struct ring *ring_open(const char *name, int backend, size_t capacity_bytes, uns
     if (r == NULL)
         return NULL;
     r->backend = b;
-    door = enter_door();
-    if (door < 0) {
+    directory_fd = lock_directory();
+    if (directory_fd < 0) {
         error = errno;
     } else {
-        error = enter(r, name, capacity_bytes, flags) < 0 ? errno : 0;
-        leave_door(door);
+        error = create_or_open(r, name, capacity_bytes, flags) < 0 ? errno : 0;
+        unlock_directory(directory_fd);
     }
     if (error == 0)
         return r;
@@ -438,30 +345,30 @@ int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
 {
     struct segment *s = ring->segment;
     uint64_t length = len;
-    unsigned char *whole;
+    unsigned char *message;
 
     if (timeout_ms < -1)
         return fail(EINVAL);
     if (len > s->capacity - 8)
         return fail(EMSGSIZE);
-    whole = calloc(1, RING_COST(len));
-    if (whole == NULL)
+    message = calloc(1, RING_COST(len));
+    if (message == NULL)
         return -1;
-    memcpy(whole, &length, 8);
+    memcpy(message, &length, 8);
     if (len > 0)
-        memcpy(whole + 8, buf, len);
+        memcpy(message + 8, buf, len);
 
-    if (!locked(s, pthread_mutex_lock(&s->mutex)) ||
-        !wait_until(s, has_room, RING_COST(len), timeout_ms)) {
+    if (!finish_lock(s, pthread_mutex_lock(&s->mutex)) ||
+        !wait_until(s, has_space, RING_COST(len), timeout_ms)) {
         int error = errno;
 
-        free(whole);
+        free(message);
         return fail(error);
     }
-    copy_in(s, s->first + s->used, whole, RING_COST(len));
+    copy_in(s, s->first + s->used, message, RING_COST(len));
     s->used += RING_COST(len);
-    changed(s);
-    free(whole);
+    broadcast_and_unlock(s);
+    free(message);
     return 0;
 }
 
@@ -473,22 +380,23 @@ ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms)
 
     if (timeout_ms < -1)
         return fail(EINVAL);
-    if (!locked(s, pthread_mutex_lock(&s->mutex)) || !wait_until(s, has_message, 0, timeout_ms))
+    if (!finish_lock(s, pthread_mutex_lock(&s->mutex)) ||
+        !wait_until(s, has_message, 0, timeout_ms))
         return -1;
     copy_out(s, s->first, &length, 8);
     if (length > size) {
-        changed(s); /* for another who has a larger buffer */
+        broadcast_and_unlock(s); /* for a consumer with a larger buffer */
         return fail(EMSGSIZE);
     }
     message = malloc(length + 1);
     if (message == NULL) {
-        changed(s);
+        broadcast_and_unlock(s);
         return fail(ENOMEM);
     }
     copy_out(s, s->first + 8, message, length);
     s->first = (s->first + RING_COST(length)) % s->capacity;
     s->used -= RING_COST(length);
-    changed(s);
+    broadcast_and_unlock(s);
     if (length > 0)
         memcpy(buf, message, length);
     free(message);
@@ -511,20 +419,20 @@ int ring_destroy(const char *name, int backend)
     const struct backend *b = backend_of(backend);
     size_t size_bytes;
     void *base;
-    int door, result;
+    int directory_fd, result;
 
     if (b == NULL || check_name(name) < 0)
         return -1;
-    door = enter_door();
-    if (door < 0)
+    directory_fd = lock_directory();
+    if (directory_fd < 0)
         return -1;
     result = b->attach(name, &base, &size_bytes);
     if (result == 0) {
-        bool mine = strcmp(((struct segment *)base)->name, name) == 0;
+        bool same_name = strcmp(((struct segment *)base)->name, name) == 0;
 
         b->detach(base, size_bytes);
-        result = mine ? b->remove(name) : fail(ENOENT);
+        result = same_name ? b->remove(name) : fail(ENOENT);
     }
-    leave_door(door);
+    unlock_directory(directory_fd);
     return result;
 }

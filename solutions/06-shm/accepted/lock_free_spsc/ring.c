@@ -1,17 +1,16 @@
-/* Accepted: no lock at all where the contract allows it.
+/* Accepted: no lock where the contract allows it.
  *
- * RING_SPSC: each index has one writer, so a release store of it hands over
- * the bytes below it; a side that finds nothing to do spins for a moment that
- * adapts itself, and then sleeps on a futex which the other side wakes if it
- * sees that somebody sleeps.  RING_SPIN leaves out the sleep and the look.
+ * RING_SPSC: each count has one writer, and a release store of it publishes
+ * the bytes below it (memory order).  A side that cannot proceed spins for a
+ * short, adaptive time and then sleeps on a futex; the other side wakes it if
+ * it sees a sleeper.  With RING_SPIN there is neither sleep nor wake-up.
  * Without RING_SPSC there is a robust mutex, and the same futexes instead of
- * condition variables; who waits looks again whenever the word changes.
+ * condition variables; a waiter checks again whenever the word changes.
  */
 #define _GNU_SOURCE
 #include "ring.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -19,24 +18,24 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/shm.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE = 64 }; /* bytes that processors hand to each other at once */
+#include "posix_mapping.h"
 
-/* Where one side writes and the other looks. */
+enum { LINE = 64 }; /* bytes of a cache line */
+
+/* Written by one side and read by the other. */
 struct side {
     _Alignas(LINE) _Atomic uint64_t count; /* bytes ever put, or got */
-    _Alignas(LINE) _Atomic uint32_t event; /* changes when count did and somebody sleeps */
+    _Alignas(LINE) _Atomic uint32_t event; /* futex: changes after count if there are sleepers */
     _Atomic uint32_t sleepers;
 };
 
 struct segment {
-    _Atomic uint32_t ready; /* READY as soon as all below may be used */
+    _Atomic uint32_t ready; /* READY once the fields below are valid */
     uint32_t flags;
     uint64_t capacity;
     char name[RING_NAME_MAX + 1];
@@ -47,23 +46,13 @@ struct segment {
 
 #define READY 0x52494e47u
 
-/* A back end: how named memory is made, found and removed.  create gives
- * memory that is all zero, and EEXIST if the name is taken.  attach gives
- * ENOENT if there is none, and EAGAIN if it has no size yet. */
-struct backend {
-    int (*create)(const char *name, size_t size_bytes, void **base);
-    int (*attach)(const char *name, void **base, size_t *size_bytes);
-    int (*detach)(void *base, size_t size_bytes);
-    int (*remove)(const char *name);
-};
-
 struct ring {
     struct segment *segment;
     size_t size_bytes; /* of the whole mapping */
     const struct backend *backend;
     size_t capacity;
-    unsigned spins;    /* how often it pays to look before sleeping */
-    uint64_t seen_got; /* the other side's count, when last looked at */
+    unsigned spins;    /* how often to check before sleeping */
+    uint64_t seen_got; /* the other side's count when last read */
     uint64_t seen_put;
 };
 
@@ -72,90 +61,6 @@ static int fail(int error)
     errno = error;
     return -1;
 }
-
-/* ---- POSIX shared memory ----------------------------------------------------- */
-
-static void posix_path(const char *name, char path[RING_NAME_MAX + 2])
-{
-    path[0] = '/';
-    strcpy(path + 1, name);
-}
-
-/* Maps what fd refers to and closes fd, which the mapping does not need. */
-static int posix_map(int fd, size_t size_bytes, void **base)
-{
-    int error;
-
-    *base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    error = errno;
-    close(fd);
-    return *base == MAP_FAILED ? fail(error) : 0;
-}
-
-static int posix_create(const char *name, size_t size_bytes, void **base)
-{
-    char path[RING_NAME_MAX + 2];
-    int fd, error;
-
-    posix_path(name, path);
-    fd = shm_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (fd < 0)
-        return -1;
-    if (ftruncate(fd, (off_t)size_bytes) < 0) {
-        error = errno;
-        close(fd);
-        goto undo;
-    }
-    if (posix_map(fd, size_bytes, base) == 0)
-        return 0;
-    error = errno;
-undo:
-    shm_unlink(path);
-    return fail(error);
-}
-
-static int posix_attach(const char *name, void **base, size_t *size_bytes)
-{
-    char path[RING_NAME_MAX + 2];
-    struct stat st;
-    int fd, error;
-
-    posix_path(name, path);
-    fd = shm_open(path, O_RDWR, 0);
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &st) < 0) {
-        error = errno;
-        close(fd);
-        return fail(error);
-    }
-    if (st.st_size == 0) { /* between its maker's shm_open and ftruncate */
-        close(fd);
-        return fail(EAGAIN);
-    }
-    *size_bytes = (size_t)st.st_size;
-    return posix_map(fd, *size_bytes, base);
-}
-
-static int posix_detach(void *base, size_t size_bytes)
-{
-    return munmap(base, size_bytes);
-}
-
-static int posix_remove(const char *name)
-{
-    char path[RING_NAME_MAX + 2];
-
-    posix_path(name, path);
-    return shm_unlink(path);
-}
-
-static const struct backend posix_backend = {
-    posix_create,
-    posix_attach,
-    posix_detach,
-    posix_remove,
-};
 
 /* ---- System V shared memory ------------------------------------------------ */
 
@@ -192,7 +97,7 @@ static int sysv_attach(const char *name, void **base, size_t *size_bytes)
         if (sysv_map(id, base) == 0)
             return 0;
     }
-    return errno == EINVAL || errno == EIDRM ? fail(ENOENT) : -1; /* removed meanwhile */
+    return errno == EINVAL || errno == EIDRM ? fail(ENOENT) : -1; /* removed in between */
 }
 
 static int sysv_detach(void *base, size_t size_bytes)
@@ -236,7 +141,7 @@ static int check_name(const char *name)
     return strlen(name) > RING_NAME_MAX ? fail(ENAMETOOLONG) : 0;
 }
 
-/* ---- lock and sleep --------------------------------------------------------- */
+/* ---- locking and waiting --------------------------------------------------------- */
 
 enum { SPINS_MIN = 1, SPINS_MAX = 2048 };
 
@@ -253,8 +158,9 @@ static int init_lock(struct segment *s)
     return error;
 }
 
-/* Nothing to mend: a count changes last, and in one store.  Nor is anybody to
- * be woken: who died in the middle of a copy had not changed it. */
+/* After EOWNERDEAD there is nothing to repair, since a count changes last and
+ * in one store, and no waiter to wake: a process that died in the middle of a
+ * copy had not changed the count. */
 static int lock(struct ring *r)
 {
     int error;
@@ -278,7 +184,7 @@ static void relax(void)
 #endif
 }
 
-static struct timespec after_ms(int timeout_ms)
+static struct timespec deadline_after(int timeout_ms)
 {
     struct timespec t;
 
@@ -292,31 +198,31 @@ static struct timespec after_ms(int timeout_ms)
     return t;
 }
 
-/* Sleeps while *word is expected; 0, or ETIMEDOUT.  May return 0 for nothing. */
-static int futex_sleep(_Atomic uint32_t *word, uint32_t expected, const struct timespec *until)
+/* Sleeps while *word is expected: 0 (maybe a spurious wake-up) or ETIMEDOUT. */
+static int futex_sleep(_Atomic uint32_t *word, uint32_t expected, const struct timespec *deadline)
 {
-    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, until, NULL,
+    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, deadline, NULL,
                 FUTEX_BITSET_MATCH_ANY) == 0)
         return 0;
-    return errno == ETIMEDOUT ? ETIMEDOUT : 0; /* EINTR, EAGAIN: look again */
+    return errno == ETIMEDOUT ? ETIMEDOUT : 0; /* EINTR, EAGAIN: check again */
 }
 
-/* After side->count has changed. */
+/* Called after side->count has changed. */
 static void wake(const struct ring *r, struct side *side)
 {
     if ((r->segment->flags & (RING_SPSC | RING_SPIN)) == (RING_SPSC | RING_SPIN))
         return;
-    atomic_thread_fence(memory_order_seq_cst); /* count first, then the look */
+    atomic_thread_fence(memory_order_seq_cst); /* the store of count before this load */
     if (atomic_load_explicit(&side->sleepers, memory_order_relaxed) == 0)
         return;
     atomic_fetch_add(&side->event, 1);
     syscall(SYS_futex, &side->event, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-/* Waits until side->count is no longer old; called with the lock, which it
- * gives away meanwhile.  0, ETIMEDOUT, or what the lock says. */
+/* Waits until side->count is no longer old; called with the lock, which is
+ * released meanwhile.  0, ETIMEDOUT, or the error of lock(). */
 static int wait_for_change(struct ring *r, struct side *side, uint64_t old, int timeout_ms,
-                           const struct timespec *until)
+                           const struct timespec *deadline)
 {
     bool spin = r->segment->flags & RING_SPIN;
     int error = 0, lock_error;
@@ -330,13 +236,13 @@ static int wait_for_change(struct ring *r, struct side *side, uint64_t old, int 
         relax();
     }
     r->spins = r->spins > 2 * SPINS_MIN ? r->spins / 2 : SPINS_MIN;
-    if (spin) { /* with a timeout: nobody would wake us */
+    if (spin) { /* with a timeout: no process would wake us */
         struct timespec now;
 
         while (error == 0 && atomic_load_explicit(&side->count, memory_order_acquire) == old) {
             clock_gettime(CLOCK_MONOTONIC, &now);
-            if (now.tv_sec > until->tv_sec ||
-                (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec))
+            if (now.tv_sec > deadline->tv_sec ||
+                (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec))
                 error = ETIMEDOUT;
         }
     } else {
@@ -344,17 +250,17 @@ static int wait_for_change(struct ring *r, struct side *side, uint64_t old, int 
 
         atomic_fetch_add(&side->sleepers, 1);
         if (atomic_load(&side->count) == old)
-            error = futex_sleep(&side->event, event, timeout_ms < 0 ? NULL : until);
+            error = futex_sleep(&side->event, event, timeout_ms < 0 ? NULL : deadline);
         atomic_fetch_sub(&side->sleepers, 1);
     }
     lock_error = lock(r);
     return lock_error != 0 ? lock_error : error;
 }
 
-/* ---- bytes of the ring -------------------------------------------------------- */
+/* ---- the bytes of the ring ---------------------------------------------------- */
 
-/* A division is most of the cost of a small message; a mask is not. */
-static size_t place(const struct segment *s, uint64_t at)
+/* A division is most of the cost of a small message; a mask is cheap. */
+static size_t offset_of(const struct segment *s, uint64_t at)
 {
     uint64_t mask = s->capacity - 1;
 
@@ -363,7 +269,7 @@ static size_t place(const struct segment *s, uint64_t at)
 
 static void copy_in(struct segment *s, uint64_t at, const void *from, size_t len)
 {
-    size_t offset = place(s, at);
+    size_t offset = offset_of(s, at);
     size_t first = len < s->capacity - offset ? len : s->capacity - offset;
 
     if (len == 0)
@@ -375,7 +281,7 @@ static void copy_in(struct segment *s, uint64_t at, const void *from, size_t len
 
 static void copy_out(const struct segment *s, uint64_t at, void *to, size_t len)
 {
-    size_t offset = place(s, at);
+    size_t offset = offset_of(s, at);
     size_t first = len < s->capacity - offset ? len : s->capacity - offset;
 
     if (len == 0)
@@ -396,7 +302,7 @@ static int init_segment(struct segment *s, const char *name, size_t capacity_byt
     s->capacity = capacity_bytes;
     s->flags = flags;
     strcpy(s->name, name);
-    atomic_store(&s->ready, READY); /* last: the others may look from now on */
+    atomic_store(&s->ready, READY); /* last: from now on others may use it */
     return 0;
 }
 
@@ -411,12 +317,12 @@ static int check_segment(const struct segment *s, size_t size_bytes, const char 
     return 0;
 }
 
-/* Called between two looks at a ring that is still being made. */
-static int look_again(unsigned *looks)
+/* Called between two attempts to open a ring that is still being created. */
+static int pause_before_retry(unsigned *attempts)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
 
-    if (++*looks > 1000)
+    if (++*attempts > 1000)
         return fail(ETIMEDOUT);
     nanosleep(&pause, NULL);
     return 0;
@@ -439,7 +345,7 @@ static int create(struct ring *r, const char *name, size_t capacity_bytes, unsig
     return fail(error);
 }
 
-/* Gives EAGAIN if the ring is there and not ready. */
+/* EAGAIN: the ring exists and is not ready yet. */
 static int attach(struct ring *r, const char *name)
 {
     void *base;
@@ -460,13 +366,13 @@ static int attach(struct ring *r, const char *name)
 
 static int create_or_attach(struct ring *r, const char *name, size_t capacity_bytes, unsigned flags)
 {
-    unsigned belongs = flags & (RING_SPSC | RING_SPIN);
-    unsigned looks = 0;
+    unsigned ring_flags = flags & (RING_SPSC | RING_SPIN);
+    unsigned attempts = 0;
     int error;
 
     for (;;) {
         if (flags & RING_CREATE) {
-            if (create(r, name, capacity_bytes, belongs) == 0)
+            if (create(r, name, capacity_bytes, ring_flags) == 0)
                 return 0;
             if (errno != EEXIST || flags & RING_EXCL)
                 return -1;
@@ -475,10 +381,10 @@ static int create_or_attach(struct ring *r, const char *name, size_t capacity_by
             break;
         if (errno != EAGAIN && !(errno == ENOENT && flags & RING_CREATE))
             return -1;
-        if (look_again(&looks) < 0)
+        if (pause_before_retry(&attempts) < 0)
             return -1;
     }
-    if (check_segment(r->segment, r->size_bytes, name, capacity_bytes, belongs) == 0)
+    if (check_segment(r->segment, r->size_bytes, name, capacity_bytes, ring_flags) == 0)
         return 0;
     error = errno;
     r->backend->detach(r->segment, r->size_bytes);
@@ -522,7 +428,7 @@ struct ring *ring_open(const char *name, int backend, size_t capacity_bytes, uns
 int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
 {
     struct segment *s = ring->segment;
-    struct timespec until;
+    struct timespec deadline;
     uint64_t length = len, at;
     size_t cost = RING_COST(len);
     int error;
@@ -532,7 +438,7 @@ int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
     if (len > ring->capacity - 8)
         return fail(EMSGSIZE);
     if (timeout_ms > 0)
-        until = after_ms(timeout_ms);
+        deadline = deadline_after(timeout_ms);
     error = lock(ring);
     if (error != 0)
         return fail(error);
@@ -550,7 +456,7 @@ int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
                 unlock(ring);
             return fail(error);
         }
-        error = wait_for_change(ring, &s->got, ring->seen_got, timeout_ms, &until);
+        error = wait_for_change(ring, &s->got, ring->seen_got, timeout_ms, &deadline);
     }
     if (error != 0 && error != ETIMEDOUT)
         return fail(error);
@@ -565,14 +471,14 @@ int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
 ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms)
 {
     struct segment *s = ring->segment;
-    struct timespec until;
+    struct timespec deadline;
     uint64_t length, at;
     int error;
 
     if (timeout_ms < -1)
         return fail(EINVAL);
     if (timeout_ms > 0)
-        until = after_ms(timeout_ms);
+        deadline = deadline_after(timeout_ms);
     error = lock(ring);
     if (error != 0)
         return fail(error);
@@ -590,7 +496,7 @@ ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms)
                 unlock(ring);
             return fail(error);
         }
-        error = wait_for_change(ring, &s->put, ring->seen_put, timeout_ms, &until);
+        error = wait_for_change(ring, &s->put, ring->seen_put, timeout_ms, &deadline);
     }
     if (error != 0 && error != ETIMEDOUT)
         return fail(error);
@@ -621,15 +527,15 @@ int ring_destroy(const char *name, int backend)
 {
     const struct backend *b = backend_of(backend);
     struct ring r = {.backend = b};
-    bool mine = true;
+    bool same_name = true;
 
     if (b == NULL || check_name(name) < 0)
         return -1;
     if (attach(&r, name) == 0) {
-        mine = strcmp(r.segment->name, name) == 0;
+        same_name = strcmp(r.segment->name, name) == 0;
         b->detach(r.segment, r.size_bytes);
     } else if (errno == ENOENT) {
         return -1;
-    } /* else one that its maker never finished: let it go */
-    return mine ? b->remove(name) : fail(ENOENT);
+    } /* else its creator never finished it: remove it */
+    return same_name ? b->remove(name) : fail(ENOENT);
 }

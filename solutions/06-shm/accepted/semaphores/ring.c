@@ -1,55 +1,44 @@
-/* Accepted: semaphores only, System V's, because they have an owner.
+/* Accepted: System V semaphores only, because the kernel undoes them.
  *
- * Every ring has a set of semaphores whose id stands in the segment.  LOCK is
- * taken and given with SEM_UNDO, so that the kernel gives it back for a
- * process that dies.  OPEN counts, with SEM_UNDO again, who has the ring open:
- * the set must go with the last of them, and not with the name.  The others
- * are beds: who waits takes a free one and sleeps on its semaphore, so that a
- * wake-up reaches whom it is meant for and no newcomer takes it away.
+ * Every ring has a set of semaphores whose id is stored in the segment.  LOCK
+ * is a mutex taken and released with SEM_UNDO, so that the kernel releases it
+ * for a process that dies.  OPEN counts, with SEM_UNDO too, the processes that
+ * have the ring open: the set is removed with the last of them, not with the
+ * name.  The others are wait slots: a waiter takes a free one and sleeps on
+ * its semaphore, so that a wake-up reaches the waiter that it is meant for and
+ * no newcomer takes it away.
  */
 #define _GNU_SOURCE
 #include "ring.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { LOCK, OPEN, BED, BEDS = 128, SEMAPHORES = BED + BEDS };
-enum sleeper { NOBODY, GETTER, PUTTER, WOKEN };
+#include "posix_mapping.h"
+
+enum { LOCK, OPEN, SLOT, SLOTS = 128, SEMAPHORES = SLOT + SLOTS };
+enum waiter { FREE, CONSUMER, PRODUCER, WOKEN };
 
 struct segment {
-    _Atomic uint32_t ready; /* READY as soon as all below may be used */
+    _Atomic uint32_t ready; /* READY once the fields below are valid */
     uint32_t flags;
     uint64_t capacity;
     char name[RING_NAME_MAX + 1];
     int semaphores;
-    uint32_t destroyed;   /* the name is gone */
-    uint64_t first, used; /* where the oldest byte lies, how many there are */
-    uint32_t asleep;      /* beds that are not NOBODY's */
-    uint8_t beds[BEDS];   /* enum sleeper */
+    uint32_t destroyed;   /* the name is removed */
+    uint64_t first, used; /* offset of the oldest byte, bytes in use */
+    uint32_t asleep;      /* slots that are not FREE */
+    uint8_t slots[SLOTS]; /* enum waiter */
     _Alignas(8) unsigned char data[];
 };
 
 #define READY 0x52494e47u
-
-/* A back end: how named memory is made, found and removed.  create gives
- * memory that is all zero, and EEXIST if the name is taken.  attach gives
- * ENOENT if there is none, and EAGAIN if it has no size yet. */
-struct backend {
-    int (*create)(const char *name, size_t size_bytes, void **base);
-    int (*attach)(const char *name, void **base, size_t *size_bytes);
-    int (*detach)(void *base, size_t size_bytes);
-    int (*remove)(const char *name);
-};
 
 struct ring {
     struct segment *segment;
@@ -62,90 +51,6 @@ static int fail(int error)
     errno = error;
     return -1;
 }
-
-/* ---- POSIX shared memory ----------------------------------------------------- */
-
-static void posix_path(const char *name, char path[RING_NAME_MAX + 2])
-{
-    path[0] = '/';
-    strcpy(path + 1, name);
-}
-
-/* Maps what fd refers to and closes fd, which the mapping does not need. */
-static int posix_map(int fd, size_t size_bytes, void **base)
-{
-    int error;
-
-    *base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    error = errno;
-    close(fd);
-    return *base == MAP_FAILED ? fail(error) : 0;
-}
-
-static int posix_create(const char *name, size_t size_bytes, void **base)
-{
-    char path[RING_NAME_MAX + 2];
-    int fd, error;
-
-    posix_path(name, path);
-    fd = shm_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (fd < 0)
-        return -1;
-    if (ftruncate(fd, (off_t)size_bytes) < 0) {
-        error = errno;
-        close(fd);
-        goto undo;
-    }
-    if (posix_map(fd, size_bytes, base) == 0)
-        return 0;
-    error = errno;
-undo:
-    shm_unlink(path);
-    return fail(error);
-}
-
-static int posix_attach(const char *name, void **base, size_t *size_bytes)
-{
-    char path[RING_NAME_MAX + 2];
-    struct stat st;
-    int fd, error;
-
-    posix_path(name, path);
-    fd = shm_open(path, O_RDWR, 0);
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &st) < 0) {
-        error = errno;
-        close(fd);
-        return fail(error);
-    }
-    if (st.st_size == 0) { /* between its maker's shm_open and ftruncate */
-        close(fd);
-        return fail(EAGAIN);
-    }
-    *size_bytes = (size_t)st.st_size;
-    return posix_map(fd, *size_bytes, base);
-}
-
-static int posix_detach(void *base, size_t size_bytes)
-{
-    return munmap(base, size_bytes);
-}
-
-static int posix_remove(const char *name)
-{
-    char path[RING_NAME_MAX + 2];
-
-    posix_path(name, path);
-    return shm_unlink(path);
-}
-
-static const struct backend posix_backend = {
-    posix_create,
-    posix_attach,
-    posix_detach,
-    posix_remove,
-};
 
 /* ---- System V shared memory ------------------------------------------------ */
 
@@ -182,7 +87,7 @@ static int sysv_attach(const char *name, void **base, size_t *size_bytes)
         if (sysv_map(id, base) == 0)
             return 0;
     }
-    return errno == EINVAL || errno == EIDRM ? fail(ENOENT) : -1; /* removed meanwhile */
+    return errno == EINVAL || errno == EIDRM ? fail(ENOENT) : -1; /* removed in between */
 }
 
 static int sysv_detach(void *base, size_t size_bytes)
@@ -228,9 +133,9 @@ static int check_name(const char *name)
 
 /* ---- semaphores ---------------------------------------------------------------- */
 
-/* One operation, at most until the time given (NULL: for ever). */
+/* One operation, which waits until the deadline at most (NULL: for ever). */
 static int sem_change(const struct segment *s, int which, int by, int flags,
-                      const struct timespec *until)
+                      const struct timespec *deadline)
 {
     struct sembuf op = {
         .sem_num = (unsigned short)which, .sem_op = (short)by, .sem_flg = (short)flags};
@@ -238,10 +143,10 @@ static int sem_change(const struct segment *s, int which, int by, int flags,
     for (;;) {
         struct timespec left = {0}, now;
 
-        if (until != NULL) {
+        if (deadline != NULL) {
             clock_gettime(CLOCK_MONOTONIC, &now);
-            left.tv_sec = until->tv_sec - now.tv_sec;
-            left.tv_nsec = until->tv_nsec - now.tv_nsec;
+            left.tv_sec = deadline->tv_sec - now.tv_sec;
+            left.tv_nsec = deadline->tv_nsec - now.tv_nsec;
             if (left.tv_nsec < 0) {
                 left.tv_nsec += 1000000000L;
                 left.tv_sec--;
@@ -249,7 +154,7 @@ static int sem_change(const struct segment *s, int which, int by, int flags,
             if (left.tv_sec < 0)
                 return fail(EAGAIN);
         }
-        if (semtimedop(s->semaphores, &op, 1, until != NULL ? &left : NULL) == 0)
+        if (semtimedop(s->semaphores, &op, 1, deadline != NULL ? &left : NULL) == 0)
             return 0;
         if (errno != EINTR)
             return -1;
@@ -266,7 +171,7 @@ static void unlock(const struct segment *s)
     sem_change(s, LOCK, 1, SEM_UNDO, NULL);
 }
 
-static struct timespec after_ms(int timeout_ms)
+static struct timespec deadline_after(int timeout_ms)
 {
     struct timespec t;
 
@@ -280,49 +185,49 @@ static struct timespec after_ms(int timeout_ms)
     return t;
 }
 
-static int free_bed(const struct segment *s)
+static int free_slot(const struct segment *s)
 {
-    for (int i = 0; i < BEDS; i++)
-        if (s->beds[i] == NOBODY)
+    for (int i = 0; i < SLOTS; i++)
+        if (s->slots[i] == FREE)
             return i;
     return fail(EBUSY);
 }
 
-/* Sleeps, the lock given away meanwhile: 0 when woken, or -1. */
-static int sleep_as(struct segment *s, enum sleeper me, int timeout_ms,
-                    const struct timespec *until)
+/* Sleeps with the lock released: 0 when woken, or -1. */
+static int sleep_as(struct segment *s, enum waiter kind, int timeout_ms,
+                    const struct timespec *deadline)
 {
-    int bed = free_bed(s);
+    int slot = free_slot(s);
     int slept, error;
 
     if (timeout_ms == 0)
         return fail(ETIMEDOUT);
-    if (bed < 0)
+    if (slot < 0)
         return -1;
-    s->beds[bed] = (uint8_t)me;
+    s->slots[slot] = (uint8_t)kind;
     s->asleep++;
     unlock(s);
-    slept = sem_change(s, BED + bed, -1, 0, timeout_ms < 0 ? NULL : until);
+    slept = sem_change(s, SLOT + slot, -1, 0, timeout_ms < 0 ? NULL : deadline);
     error = errno;
     if (lock(s) < 0)
         return -1;
-    if (slept < 0 && s->beds[bed] == WOKEN) /* at that very moment */
-        slept = sem_change(s, BED + bed, -1, IPC_NOWAIT, NULL);
-    s->beds[bed] = NOBODY;
+    if (slept < 0 && s->slots[slot] == WOKEN) /* woken right after the timeout */
+        slept = sem_change(s, SLOT + slot, -1, IPC_NOWAIT, NULL);
+    s->slots[slot] = FREE;
     s->asleep--;
     return slept == 0 ? 0 : fail(error == EAGAIN ? ETIMEDOUT : error);
 }
 
-static void wake(struct segment *s, enum sleeper whom)
+static void wake(struct segment *s, enum waiter kind)
 {
-    for (int i = 0; i < BEDS && s->asleep > 0; i++)
-        if (s->beds[i] == whom) {
-            s->beds[i] = WOKEN;
-            sem_change(s, BED + i, 1, 0, NULL);
+    for (int i = 0; i < SLOTS && s->asleep > 0; i++)
+        if (s->slots[i] == kind) {
+            s->slots[i] = WOKEN;
+            sem_change(s, SLOT + i, 1, 0, NULL);
         }
 }
 
-/* ---- bytes of the ring -------------------------------------------------------- */
+/* ---- the bytes of the ring ---------------------------------------------------- */
 
 static void copy_in(struct segment *s, uint64_t at, const void *from, size_t len)
 {
@@ -348,8 +253,8 @@ static void copy_out(const struct segment *s, uint64_t at, void *to, size_t len)
 
 /* ---- the start-up protocol ------------------------------------------------------ */
 
-/* Counts this process in; ENOENT if the ring was destroyed and is gone. */
-static int enter(const struct segment *s)
+/* Counts this process as one that has the ring open; ENOENT if the ring is gone. */
+static int count_open(const struct segment *s)
 {
     if (sem_change(s, OPEN, 1, SEM_UNDO, NULL) == 0)
         return 0;
@@ -368,7 +273,7 @@ static int init_segment(struct segment *s, const char *name, size_t capacity_byt
     s->semaphores = semget(IPC_PRIVATE, SEMAPHORES, 0600);
     if (s->semaphores < 0)
         return -1;
-    if (semctl(s->semaphores, 0, SETALL, arg) < 0 || enter(s) < 0) {
+    if (semctl(s->semaphores, 0, SETALL, arg) < 0 || count_open(s) < 0) {
         error = errno;
         semctl(s->semaphores, 0, IPC_RMID);
         return fail(error);
@@ -376,12 +281,12 @@ static int init_segment(struct segment *s, const char *name, size_t capacity_byt
     s->capacity = capacity_bytes;
     s->flags = flags;
     strcpy(s->name, name);
-    atomic_store(&s->ready, READY); /* last: the others may look from now on */
+    atomic_store(&s->ready, READY); /* last: from now on others may use it */
     return 0;
 }
 
-/* With the lock, which goes with the semaphores if nobody needs them. */
-static void leave_lock(const struct segment *s)
+/* Called with the lock: releases it, or removes all semaphores with the last process. */
+static void unlock_or_remove(const struct segment *s)
 {
     if (s->destroyed && semctl(s->semaphores, OPEN, GETVAL) == 0)
         semctl(s->semaphores, 0, IPC_RMID);
@@ -400,12 +305,12 @@ static int check_segment(const struct segment *s, size_t size_bytes, const char 
     return 0;
 }
 
-/* Called between two looks at a ring that is still being made. */
-static int look_again(unsigned *looks)
+/* Called between two attempts to open a ring that is still being created. */
+static int pause_before_retry(unsigned *attempts)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
 
-    if (++*looks > 1000)
+    if (++*attempts > 1000)
         return fail(ETIMEDOUT);
     nanosleep(&pause, NULL);
     return 0;
@@ -428,7 +333,7 @@ static int create(struct ring *r, const char *name, size_t capacity_bytes, unsig
     return fail(error);
 }
 
-/* Gives EAGAIN if the ring is there and not ready. */
+/* EAGAIN: the ring exists and is not ready yet. */
 static int attach(struct ring *r, const char *name)
 {
     void *base;
@@ -449,20 +354,20 @@ static int attach(struct ring *r, const char *name)
 
 static int create_or_attach(struct ring *r, const char *name, size_t capacity_bytes, unsigned flags)
 {
-    unsigned belongs = flags & (RING_SPSC | RING_SPIN);
-    unsigned looks = 0;
+    unsigned ring_flags = flags & (RING_SPSC | RING_SPIN);
+    unsigned attempts = 0;
     int error;
 
     for (;;) {
         if (flags & RING_CREATE) {
-            if (create(r, name, capacity_bytes, belongs) == 0)
+            if (create(r, name, capacity_bytes, ring_flags) == 0)
                 return 0;
             if (errno != EEXIST || flags & RING_EXCL)
                 return -1;
         }
         if (attach(r, name) == 0) {
-            if (check_segment(r->segment, r->size_bytes, name, capacity_bytes, belongs) == 0 &&
-                enter(r->segment) == 0)
+            if (check_segment(r->segment, r->size_bytes, name, capacity_bytes, ring_flags) == 0 &&
+                count_open(r->segment) == 0)
                 return 0;
             error = errno;
             r->backend->detach(r->segment, r->size_bytes);
@@ -470,7 +375,7 @@ static int create_or_attach(struct ring *r, const char *name, size_t capacity_by
         }
         if (errno != EAGAIN && !(errno == ENOENT && flags & RING_CREATE))
             return -1;
-        if (look_again(&looks) < 0)
+        if (pause_before_retry(&attempts) < 0)
             return -1;
     }
 }
@@ -508,7 +413,7 @@ struct ring *ring_open(const char *name, int backend, size_t capacity_bytes, uns
 int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
 {
     struct segment *s = ring->segment;
-    struct timespec until = after_ms(timeout_ms > 0 ? timeout_ms : 0);
+    struct timespec deadline = deadline_after(timeout_ms > 0 ? timeout_ms : 0);
     uint64_t length = len;
     int result = 0;
 
@@ -519,7 +424,7 @@ int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
     if (lock(s) < 0)
         return -1;
     while (s->capacity - s->used < RING_COST(len) && result == 0)
-        result = sleep_as(s, PUTTER, timeout_ms, &until);
+        result = sleep_as(s, PRODUCER, timeout_ms, &deadline);
     if (s->capacity - s->used < RING_COST(len)) {
         int error = errno;
 
@@ -529,7 +434,7 @@ int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
     copy_in(s, s->first + s->used, &length, 8);
     copy_in(s, s->first + s->used + 8, buf, len);
     s->used += RING_COST(len);
-    wake(s, GETTER);
+    wake(s, CONSUMER);
     unlock(s);
     return 0;
 }
@@ -537,7 +442,7 @@ int ring_put(struct ring *ring, const void *buf, size_t len, int timeout_ms)
 ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms)
 {
     struct segment *s = ring->segment;
-    struct timespec until = after_ms(timeout_ms > 0 ? timeout_ms : 0);
+    struct timespec deadline = deadline_after(timeout_ms > 0 ? timeout_ms : 0);
     uint64_t length;
     int result = 0;
 
@@ -546,7 +451,7 @@ ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms)
     if (lock(s) < 0)
         return -1;
     while (s->used == 0 && result == 0)
-        result = sleep_as(s, GETTER, timeout_ms, &until);
+        result = sleep_as(s, CONSUMER, timeout_ms, &deadline);
     if (s->used == 0) {
         int error = errno;
 
@@ -561,7 +466,7 @@ ssize_t ring_get(struct ring *ring, void *buf, size_t size, int timeout_ms)
     copy_out(s, s->first + 8, buf, length);
     s->first = (s->first + RING_COST(length)) % s->capacity;
     s->used -= RING_COST(length);
-    wake(s, PUTTER);
+    wake(s, PRODUCER);
     unlock(s);
     return (ssize_t)length;
 }
@@ -574,7 +479,7 @@ int ring_close(struct ring *ring)
         return 0;
     lock(ring->segment);
     sem_change(ring->segment, OPEN, -1, SEM_UNDO, NULL);
-    leave_lock(ring->segment);
+    unlock_or_remove(ring->segment);
     result = ring->backend->detach(ring->segment, ring->size_bytes);
     free(ring);
     return result;
@@ -588,7 +493,7 @@ int ring_destroy(const char *name, int backend)
 
     if (b == NULL || check_name(name) < 0)
         return -1;
-    if (attach(&r, name) < 0) /* EAGAIN: its maker never finished it */
+    if (attach(&r, name) < 0) /* EAGAIN: its creator never finished it */
         return errno == ENOENT ? -1 : b->remove(name);
     if (strcmp(r.segment->name, name) != 0) {
         result = fail(ENOENT);
@@ -599,7 +504,7 @@ int ring_destroy(const char *name, int backend)
         if (result == 0)
             r.segment->destroyed = 1;
         error = errno;
-        leave_lock(r.segment);
+        unlock_or_remove(r.segment);
         errno = error;
     }
     error = errno;

@@ -1,0 +1,92 @@
+/* test_hidden.h - what the files of hidden tests share (test_hidden_GROUP.c).
+ * The functions that are declared here are defined in the file of the group
+ * that is named above them. */
+#ifndef TEST_HIDDEN_H
+#define TEST_HIDDEN_H
+
+#include "test_support.h"
+
+/* How many calls of one kind a sweep holds a process at. */
+enum { MAX_HOLDS = 4 };
+
+/* A process that has the ring open too, with a buffer for its call. */
+struct peer {
+    struct puppet *puppet;
+    struct ring *ring;
+    char *buf;
+};
+
+/* ---- stopping and continuing a puppet ------------------------------------------- */
+
+/* The state letter of /proc/PID/stat; 'X' for a process that is gone. */
+static inline char process_state(const struct puppet *p)
+{
+    char path[32], text[512];
+    const char *after_name;
+    FILE *f;
+    size_t n;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)puppet_pid(p));
+    f = fopen(path, "r");
+    if (f == NULL)
+        return 'X';
+    n = fread(text, 1, sizeof(text) - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    after_name = strrchr(text, ')');
+    return after_name != NULL && after_name[1] != '\0' ? after_name[2] : 'X';
+}
+
+static inline void send_signal(const struct puppet *p, int signal)
+{
+    if (kill(puppet_pid(p), signal) < 0 && errno != ESRCH)
+        testkit_broken("cannot send a signal to a puppet: %s", strerror(errno));
+}
+
+static inline void stop_puppet(const struct puppet *p)
+{
+    send_signal(p, SIGSTOP);
+    WAIT_UNTIL(process_state(p) == 'T');
+}
+
+static inline void continue_puppet(const struct puppet *p)
+{
+    send_signal(p, SIGCONT);
+    WAIT_UNTIL(process_state(p) != 'T');
+}
+
+static inline void assert_sleeps(struct puppet *p, bool has_timeout)
+{
+    if (has_timeout)
+        assert_blocked_with_timeout(p);
+    else
+        assert_blocked(p);
+}
+
+/* ---- test_hidden_concurrency.c ---------------------------------------------------- */
+
+/* n producers and n consumers at once: every message exactly once, and those
+ * of one producer in order at every consumer. */
+void exchange(int backend, size_t capacity, unsigned flags, unsigned n);
+
+/* On a full ring a producer waits for the space of a message that is being
+ * copied out. */
+void space_is_reused_only_after_the_copy_over(int backend, unsigned flags);
+
+/* ---- test_hidden_death.c -------------------------------------------------------------- */
+
+/* Kills a process in the middle of copying a message in.  The process puts
+ * first_message before that, and before_death(arg) is called right before it is
+ * killed; either may be NULL. */
+void die_in_put(const char *name, int backend, size_t capacity, unsigned flags,
+                const char *first_message, void (*before_death)(void *), void *arg);
+
+/* Kills a process in the middle of copying the oldest message out; before_death
+ * as above. */
+void die_in_get(const char *name, int backend, size_t capacity, unsigned flags,
+                void (*before_death)(void *), void *arg);
+
+/* A message that is longer than the part that die_in_get lets a process copy. */
+#define HALF_COPIED "a message that a dead consumer had copied only half of"
+
+#endif
