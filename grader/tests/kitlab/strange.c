@@ -78,6 +78,20 @@ int leave_at_once(int status)
     _exit(status);
 }
 
+int lose_memory(int in_a_child)
+{
+    static void *volatile kept;
+    pid_t pid = in_a_child ? fork() : 0;
+
+    if (pid == 0) {
+        kept = malloc(33);
+        kept = NULL;
+        if (in_a_child)
+            _exit(0);
+    }
+    return in_a_child ? (int)waitpid(pid, NULL, 0) - pid : 0;
+}
+
 int fork_and_return(void)
 {
     pid_t pid = fork();
