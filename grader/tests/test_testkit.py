@@ -152,6 +152,22 @@ def test_the_end_of_the_fork_server_is_named(
     assert f"the sandbox did not work: its fork server {end}" in result.stderr
 
 
+def test_memcheck_reports_what_a_puppet_lost_and_not_what_its_children_did(build: Path) -> None:
+    """A forked child's memory is gone at exec or _exit: what it lost is no leak."""
+
+    def memcheck(name: str) -> subprocess.CompletedProcess[str]:
+        words = ["make", "-s", "-C", str(KITLAB), f"BUILD={build}", "memcheck", f"TEST={name}"]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    child = memcheck("memory_is_lost_in_a_child")
+    assert child.returncode == 0, child.stdout + child.stderr
+    assert "Valgrind found nothing" in child.stdout
+    puppet = memcheck("memory_is_lost_in_a_puppet")
+    assert puppet.returncode != 0
+    assert "33 bytes in 1 blocks are definitely lost" in puppet.stdout
+    assert "submission loaded" not in puppet.stdout
+
+
 def test_fuzzed_answers_never_pass_for_right_ones(build: Path) -> None:
     """Of 10^5 answers with random changes, exactly the right ones are taken,
     with no complaint of the sanitizers.

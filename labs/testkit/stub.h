@@ -22,11 +22,12 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args);
 #define STUB_4(a, ...) STUB_WORD(a), STUB_3(__VA_ARGS__)
 #define STUB_5(a, ...) STUB_WORD(a), STUB_4(__VA_ARGS__)
 #define STUB_6(a, ...) STUB_WORD(a), STUB_5(__VA_ARGS__)
-#define STUB_PICK(a, b, c, d, e, f, pick, ...) pick
+#define STUB_7(a, ...) STUB_WORD(a), STUB_6(__VA_ARGS__)
+#define STUB_PICK(a, b, c, d, e, f, g, pick, ...) pick
+#define STUB_EACH(...)                                                                             \
+    STUB_PICK(__VA_ARGS__, STUB_7, STUB_6, STUB_5, STUB_4, STUB_3, STUB_2, STUB_1, )(__VA_ARGS__)
 /* A word that is not passed on comes first: no array may be empty. */
-#define STUB_WORDS(...)                                                                            \
-    0 __VA_OPT__(                                                                                  \
-        , STUB_PICK(__VA_ARGS__, STUB_6, STUB_5, STUB_4, STUB_3, STUB_2, STUB_1, )(__VA_ARGS__))
+#define STUB_WORDS(...) STUB_EACH(0, ##__VA_ARGS__)
 
 #define STUB_CALL(name, ...)                                                                       \
     remote_call(#name, sizeof((uint64_t[]){STUB_WORDS(__VA_ARGS__)}) / 8 - 1,                      \

@@ -64,6 +64,7 @@ int crash(void)
 {
     volatile int *nowhere = NULL;
 
+    /* cppcheck-suppress nullPointer */
     return *nowhere;
 }
 
@@ -75,6 +76,20 @@ int leave(int status)
 int leave_at_once(int status)
 {
     _exit(status);
+}
+
+int lose_memory(int in_a_child)
+{
+    static void *volatile kept;
+    pid_t pid = in_a_child ? fork() : 0;
+
+    if (pid == 0) {
+        kept = malloc(33);
+        kept = NULL;
+        if (in_a_child)
+            _exit(0);
+    }
+    return in_a_child ? (int)waitpid(pid, NULL, 0) - pid : 0;
 }
 
 int fork_and_return(void)

@@ -253,6 +253,16 @@ TEST(memory_is_private_after_fork, "A rule.")
     assert_int_equal(*number, 42);
 }
 
+TEST(memory_is_lost_in_a_child, "A rule.")
+{
+    assert_int_equal(lose_memory(1), 0);
+}
+
+TEST(memory_is_lost_in_a_puppet, "A rule.")
+{
+    assert_int_equal(lose_memory(0), 0);
+}
+
 TEST(a_thread_that_ends_takes_its_cpu_time_with_it, "A rule.")
 {
     struct puppet *p = puppet_start();

@@ -220,7 +220,7 @@ static void collect(const char *argv[], const char *first, va_list *rest)
     size_t n = 0;
 
     argv[n] = first;
-    while (argv[n] && n < MAX_ARGS - 1)
+    while (n < MAX_ARGS - 1 && argv[n])
         argv[++n] = va_arg(*rest, const char *);
     argv[n] = NULL;
 }
