@@ -2,8 +2,8 @@
 #
 # A lab's Makefile names its files and includes this one:
 #   LAB           01-buddy
-#   SUBMISSION      what students write of submission.so, the file that is tested
-#   GIVEN           sources of it that come with the lab, complete: not edited, not handed in
+#   SUBMISSION      sources of submission.so, the file that is tested, which students write
+#   GIVEN           its other sources, which come with the lab and are not handed in
 #   PROGRAMS        executables that tests start, with NAME_SRC for each
 #   GIVEN_PROGRAMS  those of them that come with the lab
 #
@@ -35,7 +35,7 @@ STUDENT_FLAGS := -std=gnu11
 STUDENT_FLAGS += -O1 -g           # line numbers in gdb and Valgrind, honest order of code
 STUDENT_FLAGS += -Wall -Wextra
 # Ubuntu's gcc has more on by default: other warnings, and calls of libc that
-# pass by the wrappers of puppet/wrappers.c.  Here it is as with Debian's.
+# puppet/wrappers.c does not see.  With these it does what Debian's does.
 STUDENT_FLAGS += -U_FORTIFY_SOURCE -Wno-format-security
 STUDENT_FLAGS += -pthread
 SO_FLAGS := -fPIC -shared
@@ -67,7 +67,7 @@ HEADERS := $(wildcard *.h)
 PROGRAM_PATHS := $(PROGRAMS:%=$(BUILD)/programs/%)
 RUN := $(BUILD)/test_public --puppet $(BUILD)/puppet --submission $(BUILD)/submission.so --programs '$(abspath $(BUILD))/programs' $(if $(SEED),--seed $(SEED))
 
-# ---- what one can do ---------------------------------------------------------
+# ---- targets -------------------------------------------------------------------
 
 .PHONY: help test debug memcheck watch submit clean kit graded build
 .PHONY: print-submission-flags print-program-flags print-files
@@ -157,7 +157,7 @@ $(patsubst %.c,$(BUILD)/%.o,$(notdir $(1))): $(1) $(LABS)/lab.mk
 endef
 $(foreach f,$(HIDDEN),$(eval $(call hidden_rule,$(f))))
 
-# Breakpoints at every function of the contract; they come to life when the
+# Breakpoints at every function of the contract; they are set when the
 # puppet, a child of the fork server, loads the submission.  From the first stop on
 # gdb stays with the puppet, whatever that forks.
 $(BUILD)/gdb.commands: $(BUILD)/stubs.o

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "failure.h"
 #include "puppets.h"
+#include "support.h"
 
 enum {
     SPIN_CPU_MS = 500,   /* a wait that takes more CPU time than this spins */
@@ -80,14 +81,15 @@ static void check_blocked(struct puppet *p, bool limits_allowed)
     case PUPPET_RETURNED: {
         uint64_t value = finish_word(p);
 
-        test_fail("%s should wait, but returned %d (errno %d)", p->doing, (int)value, errno);
+        test_fail("%s should wait, but returned %d (%s)", p->doing, (int)value, error_name(errno));
     }
     case PUPPET_SPINNING:
         test_fail("%s spins: it busy-waits instead of sleeping until it is woken", p->doing);
     case PUPPET_POLLING:
-        test_fail("%s polls: it sleeps a little and looks again, instead of sleeping until it is "
-                  "woken",
-                  p->doing);
+        test_fail(
+            "%s polls: it sleeps for a short time and looks again, instead of sleeping until it is "
+            "woken",
+            p->doing);
     case PUPPET_HELD:
         testkit_broken("%s is held by fault_hold()", p->doing);
     case PUPPET_DEAD:

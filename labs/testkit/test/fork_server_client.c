@@ -123,7 +123,7 @@ __attribute__((noreturn)) static void fail_for_sandbox(const char *how)
     if (session.own_fork_server && session.fork_server_pid > 0)
         kill(session.fork_server_pid, SIGKILL);
     fork_server_close();
-    test_fail("the sandbox in which the submission ran did not go on working: %s", how);
+    test_fail("the sandbox in which the submission ran has failed: %s", how);
 }
 
 static ssize_t exchange(const struct frame *question, int give_fd, void *message, size_t size,
