@@ -20,7 +20,7 @@ static double now_us(void)
     return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
 }
 
-TEST(round_trips)
+TEST(round_trips, "A remote call returns its value.")
 {
     double started;
 

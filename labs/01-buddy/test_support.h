@@ -215,7 +215,7 @@ static inline int compare_sizes(const void *x, const void *y)
 static inline void add_sizes(const struct region *r, const struct block_map *map, int used,
                              char *text, size_t size)
 {
-    size_t sizes[MAX_BLOCKS], n = 0;
+    size_t sizes[MAX_BLOCKS] = {0}, n = 0;
 
     for (size_t i = 0; i < map->nblocks; i++)
         if (map->blocks[i].used == used)

@@ -4,6 +4,7 @@ Each function gives the list of what is wrong; an empty one means that all is
 well.  Partner: verify.py, which runs.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from labkit.proof.broken import broken_paths, load_broken
 MIN_BROKEN: Final = 12
 MIN_ACCEPTED: Final = 3
 MAX_RULE_WORDS: Final = 25
+SENTENCE: Final = re.compile(r"([A-Z]|[a-z_0-9]+\(\)).*\.")  # may begin with a function's name
 COPIED_LINES: Final = 6  # so many lines in a row are no coincidence
 
 
@@ -66,7 +68,7 @@ def rules_are_short(lab: Lab) -> list[str]:
                 f"the rule of {test.name} has {count} words, more than {MAX_RULE_WORDS}: "
                 "what does not fit belongs to another test, or to the contract"
             )
-        if not test.rule[:1].isupper() or not test.rule.endswith("."):
+        if not SENTENCE.fullmatch(test.rule):
             problems.append(f"the rule of {test.name} is no sentence: {test.rule!r}")
     return problems
 
