@@ -110,7 +110,7 @@ def watched(handed_out: Path, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     screen = tmp_path / "screen"
     screen.touch()
     terminal = subprocess.Popen(
-        ["script", "-qfec", "make watch TEST=free_joins_two_buddies", screen],
+        ["script", "-qfec", "make watch TEST=free_coalesces_two_buddies", screen],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

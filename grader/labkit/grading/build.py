@@ -6,7 +6,6 @@ student's compile error.  Only a sandbox or a compiler that never started is the
 
 import os
 import re
-import signal
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from labkit.lab.kit import Kit
 from labkit.lab.manifest import Lab
 from labkit.limits import Limits
 from labkit.result import Diagnostic
-from labkit.sandbox.interface import Job, Outcome, SandboxKind, run_job
+from labkit.sandbox.interface import Job, Outcome, SandboxKind, how_ended, run_job
 from labkit.sandbox.watch import CancelEvent, Ended
 from labkit.tools import need_tool
 
@@ -125,25 +124,20 @@ def _compile(
     if outcome.ended is Ended.DEADLINE:
         return f"{output}\nthe compiler did not end in {COMPILER_LIMITS.deadline_s} s\n"
     if outcome.status:
-        return output or f"the compiler {_how(outcome.status)}: it used too much time or memory\n"
+        return (
+            output or f"the compiler {how_ended(outcome.status)}: it used too much time or memory\n"
+        )
     unfinished.rename(target.name)
     return output + (TOO_MUCH if outcome.cut else "")
 
 
 def _check_sandbox_worked(outcome: Outcome) -> None:
     """A sandbox that never started, or a compiled file that is lost, is the grader's failure."""
-    how = f"it {_how(outcome.status)}; output: {outcome.output.strip()[-500:] or 'none'}"
+    how = f"it {how_ended(outcome.status)}; output: {outcome.output.strip()[-500:] or 'none'}"
     if not outcome.output.startswith(READY):
         raise GraderError(f"the compiler's sandbox did not start: {how}")
     if outcome.status == NOT_DELIVERED:
         raise GraderError(f"the compiled file could not be copied out of the sandbox: {how}")
-
-
-def _how(status: int) -> str:
-    """How a process ended, from its status as subprocess has it."""
-    if status < 0:
-        return f"was killed by {signal.Signals(-status).name}"
-    return f"ended with status {status}"
 
 
 def find_warnings(output: str) -> tuple[Diagnostic, ...]:

@@ -5,7 +5,6 @@ returns is ever looked at for it.
 """
 
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -25,7 +24,7 @@ from labkit.lab.kit import Kit
 from labkit.lab.manifest import Lab
 from labkit.limits import Limits
 from labkit.result import Finding, Status
-from labkit.sandbox.interface import Job, SandboxKind, end_sandbox
+from labkit.sandbox.interface import Job, SandboxKind, end_sandbox, how_ended
 from labkit.sandbox.watch import CancelEvent, Ended, Sink, Watch
 from labkit.tools import need_tool
 
@@ -103,10 +102,11 @@ class CompiledSubmission:
 
 @dataclass(frozen=True)
 class BinaryRun:
-    """How a test binary ended, and what it and the sandbox wrote."""
+    """How a test binary and its sandbox ended, and what they wrote."""
 
     ended: Ended
     status: int
+    sandbox_status: int
     explanation: str
     output: str
     log: str
@@ -209,10 +209,13 @@ def explanation(text: str) -> str:
 
 
 def _broken(run: BinaryRun) -> str:
-    how = f"status {run.status}"
-    if run.status < 0:
-        how = signal.Signals(-run.status).name
-    return f"the test program ended with {how}: {run.explanation.strip()[-2000:]}"
+    """Why a test gave no verdict: how both processes ended, and their last output."""
+    said = run.explanation.strip()[-2000:] or "it printed nothing"
+    message = f"the test program {how_ended(run.status)}: {said}"
+    if run.sandbox_status:
+        last = run.output.strip()[-500:] or "nothing"
+        message += f"\nthe sandbox {how_ended(run.sandbox_status)}; it printed: {last}"
+    return message
 
 
 def _fork_server(submission: CompiledSubmission) -> tuple[str | Path, ...]:
@@ -277,6 +280,7 @@ def _run_binary(
     return BinaryRun(
         ended=ended,
         status=test.returncode,
+        sandbox_status=sandbox.process.returncode,
         explanation=explained.text(),
         output=output.text(),
         log=logged.text(),

@@ -7,6 +7,7 @@ no_new_privs are set between fork and exec of the job's own program (process.py)
 """
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,6 +122,13 @@ def run_job(
         output=sink.text(),
         cut=sink.dropped_bytes > 0,
     )
+
+
+def how_ended(status: int) -> str:
+    """How a process ended, from its status as subprocess has it."""
+    if status < 0:
+        return f"was killed by {signal.Signals(-status).name}"
+    return f"exited with status {status}"
 
 
 def end_sandbox(sandbox: Sandbox, watch: Watch, *, grace_s: float = 0.0) -> None:

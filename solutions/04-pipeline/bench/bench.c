@@ -144,13 +144,13 @@ int main(int argc, char *argv[])
     if (rounds < 1 || rounds > MAX_ROUNDS || bulk_rounds < 1 || bulk_rounds > MAX_ROUNDS)
         errx(2, "usage: bench ROUNDS BULK_ROUNDS NAME=PROGRAM...");
     for (int i = 3; i < argc && ncontenders < MAX_CONTENDERS; i++) {
-        char *equals = strchr(argv[i], '=');
+        char *program = argv[i];
+        const char *name = strsep(&program, "=");
 
-        if (equals == NULL)
-            errx(2, "not NAME=PROGRAM: %s", argv[i]);
-        *equals = '\0';
-        contenders[ncontenders].name = argv[i];
-        contenders[ncontenders++].program = equals + 1;
+        if (program == NULL)
+            errx(2, "not NAME=PROGRAM: %s", name);
+        contenders[ncontenders].name = name;
+        contenders[ncontenders++].program = program;
     }
 
     int empty = memfd_create("empty", MFD_CLOEXEC);
