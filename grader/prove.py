@@ -28,14 +28,8 @@ C_STEPS: Final = {
     "C format": ("clang-format", "--dry-run", "--Werror"),
     "C lint": (
         *("cppcheck", "--quiet", "--error-exitcode=1", "--inline-suppr", "--language=c"),
-        *(
-            "--std=c11",
-            "--library=posix,gnu,bsd",
-            "--enable=warning,performance,portability",
-            "-D_GNU_SOURCE=",
-            "-DSOLUTION",
-        ),
-        # Each speaks of how a function could be called, which the tests know better.
+        *("--std=c11", "--enable=warning,performance,portability", "-D_GNU_SOURCE=", "-DSOLUTION"),
+        # Each is about how a function could be called, which the tests decide.
         *("--suppress=varFuncNullUB", "--suppress=ctunullpointer", "--suppress=ctuuninitvar"),
         *(f"-I{path}" for path in ("labs/testkit", *sorted(map(str, Path("labs").glob("[0-9]*"))))),
     ),
