@@ -26,7 +26,8 @@ SHELL := /bin/bash
 .PHONY: help grade test verify bench soak doctor packages test-packages clean
 
 help:
-	@echo 'make grade                       grade a sample class of lab $(LAB) (SAMPLE=all: a large one)'
+	@echo 'make grade                       grade a sample class of lab $(LAB)'
+	@echo 'make grade SAMPLE=all            grade all versions of its solution'
 	@echo 'make grade LAB=NN-name SUB=path  grade a directory, a file or an archive'
 	@echo 'make verify                      prove all labs with all tests of every broken version'
 	@echo 'make verify LAB=NN-name          prove one lab'
@@ -71,11 +72,13 @@ packages test-packages:
 	if [ -n "$$missing" ]; then \
 	    echo "installing" $$missing; \
 	    $(SUDO) apt-get update -qq; \
-	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+	        apt-get install -qq --no-install-recommends $$missing; \
 	fi
 
 .venv/ready: pyproject.toml | packages
-	@/usr/bin/python3 -c 'import tomllib' || { echo 'labkit needs Python 3.11 or newer: Debian 12, Ubuntu 24.04'; exit 2; }
+	@/usr/bin/python3 -c 'import tomllib' \
+	    || { echo 'labkit needs Python 3.11 or newer: Debian 12, Ubuntu 24.04'; exit 2; }
 	@/usr/bin/python3 -m venv .venv
 	@.venv/bin/python -m pip install --quiet --editable .
 	@touch $@

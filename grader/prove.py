@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -39,13 +39,15 @@ PROCESSES: Final = str(2 * len(os.sched_getaffinity(0)))  # many wait for a hang
 
 
 class Counts:
-    """Counts what came of each test, for the last line."""
+    """Counts the outcomes for the last line, and the seconds that each part takes."""
 
     def __init__(self) -> None:
         self.of: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test counts once: when it failed anywhere, was skipped, or its call passed."""
+        self.seconds[str(Path(report.nodeid.partition("::")[0]).parent)] += report.duration
         if report.failed:
             self.of["failed"] += 1
         elif report.skipped:
@@ -79,6 +81,8 @@ def main(arguments: Sequence[str]) -> int:
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         print(f"pytest ended with status {int(status)}")
         counts.of["failed"] += counts.of["failed"] == 0
+    for part, seconds in sorted(counts.seconds.items()):
+        print(f"{part}: {seconds:.0f} s, {PROCESSES} tests at a time")
     skipped = f", {counts.of['skipped']} skipped" if counts.of["skipped"] else ""
     print(f"{counts.of['passed']} passed, {counts.of['failed']} failed{skipped}")
     return 1 if counts.of["failed"] else 0

@@ -65,7 +65,8 @@ STUDENT_PROGRAMS := $(filter-out $(GIVEN_PROGRAMS),$(PROGRAMS))
 HAND_IN := $(sort $(SUBMISSION) $(foreach p,$(STUDENT_PROGRAMS),$($(p)_SRC)))
 HEADERS := $(wildcard *.h)
 PROGRAM_PATHS := $(PROGRAMS:%=$(BUILD)/programs/%)
-RUN := $(BUILD)/test_public --puppet $(BUILD)/puppet --submission $(BUILD)/submission.so --programs '$(abspath $(BUILD))/programs' $(if $(SEED),--seed $(SEED))
+RUN := $(BUILD)/test_public --puppet $(BUILD)/puppet --submission $(BUILD)/submission.so
+RUN += --programs '$(abspath $(BUILD))/programs' $(if $(SEED),--seed $(SEED))
 
 # ---- targets -------------------------------------------------------------------
 
@@ -86,13 +87,15 @@ test: build
 build: $(BUILD)/test_public $(BUILD)/puppet $(BUILD)/submission.so $(PROGRAM_PATHS)
 
 debug: build $(BUILD)/gdb.commands
-	@[ -n "$(TEST)" ] || { echo 'which test? make debug TEST=name; there are:'; $(BUILD)/test_public --list | cut -f2; exit 2; }
+	@[ -n "$(TEST)" ] || { echo 'which test? make debug TEST=name; there are:'; \
+	    $(BUILD)/test_public --list | cut -f2; exit 2; }
 	$(RUN) --timeout-factor 0 --wrap 'gdb -q -x $(BUILD)/gdb.commands --args' $(TEST)
 
 # Valgrind's lines in its log; the kit's own begin with "**".
 memcheck: build
 	@rm -f $(BUILD)/memcheck.log
-	$(RUN) --timeout-factor 20 --wrap 'valgrind -q --leak-check=full --log-file=$(BUILD)/memcheck.log' $(TEST) \
+	$(RUN) --timeout-factor 20 \
+	    --wrap 'valgrind -q --leak-check=full --log-file=$(BUILD)/memcheck.log' $(TEST) \
 	    || { sed -n '/^==/p' $(BUILD)/memcheck.log; exit 1; }
 	@! grep '^==' $(BUILD)/memcheck.log
 	@echo 'Valgrind found nothing to complain about'

@@ -59,6 +59,16 @@ def test_given_sources_are_linked_and_nobody_hands_them_in(
     assert (result.score, result.submission.files) == (100, ("twice.c",))
 
 
+def test_a_reference_of_the_repository_is_graded_by_its_solution_side(
+    new_lab_root: Path,
+) -> None:
+    """A note says so; a copy elsewhere is a submission like any other."""
+    lab = load_lab(new_lab_root, LAB)
+    result = grade_submission(lab, lab.soldir)
+    assert result.score == 100
+    assert "twice.c: a reference with its skeleton in it" in result.submission.notes[-1]
+
+
 def test_a_new_lab_has_a_sample_class(new_lab_root: Path, tmp_path: Path) -> None:
     """Also without accepted solutions; the small class holds the broken versions it names."""
     root = Path(shutil.copytree(new_lab_root, tmp_path / "root", symlinks=True))

@@ -31,6 +31,7 @@ from labkit.intake.collect import collect
 from labkit.lab.kit import build_folder, build_kit
 from labkit.lab.manifest import Lab
 from labkit.lab.rubric import graded_tests
+from labkit.lab.skeleton import preprocessed
 from labkit.report import markdown
 from labkit.result import BuildInfo, Result, SubmissionInfo
 from labkit.sandbox import detect
@@ -99,10 +100,26 @@ def compiled(
         hang_found = stack.enter_context(closing(CancelEvent()))
         directory = stack.enter_context(working_directory(kit))
         info = collect(source, lab, directory.src)
+        if source.resolve().is_relative_to(lab.soldir.resolve()):
+            info = _take_solution_side(info, directory.src)
         make_readable(directory.src)
         kind = choose_sandbox(sandbox, lab)
         build = compile_submission(lab, kit, directory, sandbox=kind, cancel=cancel)
         yield CompiledSubmission(lab, kit, directory, build, kind, seed, cancel, hang_found), info
+
+
+def _take_solution_side(info: SubmissionInfo, folder: Path) -> SubmissionInfo:
+    """Of a reference of the repository, which holds its skeleton too, the reference alone."""
+    both = []
+    for name in info.files:
+        text = preprocessed(folder / name, solution=True)
+        if text != (folder / name).read_text(encoding="utf-8"):
+            (folder / name).write_text(text, encoding="utf-8")
+            both.append(name)
+    if not both:
+        return info
+    note = f"{', '.join(both)}: a reference with its skeleton in it; its SOLUTION side is graded"
+    return replace(info, notes=(*info.notes, note))
 
 
 def choose_sandbox(wanted: str, lab: Lab) -> SandboxKind:
