@@ -1,6 +1,7 @@
 """Sandboxes, of every kind that this machine can make: limits, deadline, clean ends."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from labkit.errors import GraderError
 from labkit.grading.working_directory import working_directory
 from labkit.lab.kit import Kit
 from labkit.limits import Limits
+from labkit.sandbox import seccomp
 from labkit.sandbox.detect import SANDBOXES, problem_of
 from labkit.sandbox.interface import Job, Kind, Mount, Outcome, SandboxKind, run_job
 from labkit.sandbox.uids import POOL, lease
@@ -176,6 +178,16 @@ def test_a_bwrap_sandbox_allows_no_user_namespace_inside() -> None:
     outcome = shell(at_hand("bwrap"), "unshare --user true; echo still here | cat")
     assert "not permitted" in outcome.output
     assert outcome.output.endswith("still here\n")
+
+
+def test_without_a_filter_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused loudly, never made with an empty filter."""
+    at_hand("bwrap")
+    seccomp.program.cache_clear()
+    monkeypatch.setitem(sys.modules, "pyseccomp", None)
+    assert "no system-call filter can be made" in problem_of("bwrap")
+    monkeypatch.undo()
+    assert problem_of("bwrap") == ""
 
 
 def _running(command: str) -> bool:

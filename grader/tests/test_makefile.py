@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from labkit.cli.main import cli
+from labkit.tools import TOOLS
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,6 +52,14 @@ def test_a_path_with_spaces_reaches_the_grader_as_one_word(tmp_path: Path) -> No
     done = make("grade", f"SUB={tmp_path}/two  words; 'quoted'")
     assert done.returncode != 0
     assert "two  words; 'quoted'" in done.stderr
+
+
+def test_every_tool_is_installed() -> None:
+    """The packages of tools.py that Debian does not always have are in the Makefile's list."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    packages = " ".join(re.findall(r"^PACKAGES [:+]= (.*)$", text, flags=re.MULTILINE)).split()
+    essential = {"coreutils", "findutils"}
+    assert {tool.package for tool in TOOLS} - essential <= set(packages)
 
 
 def test_only_what_is_missing_is_installed(tmp_path: Path) -> None:

@@ -119,6 +119,13 @@ def test_memory_points_need_a_test_that_passes() -> None:
     assert (done.score, done.tests[3].status) == (40, "fail")
 
 
+def test_a_report_without_any_test_that_passes_names_the_first_of_them() -> None:
+    """Not an incomplete report: the student can do something about a failed test."""
+    runs = replace(with_test(TestRun("keeps_the_sign", "fail")), memcheck=MemcheckRun("fail", "x"))
+    message = scored(runs).tests[3].shown.message
+    assert "keeps_the_sign failed first: the memory points need one that passes" in message
+
+
 def test_without_valgrind_its_points_are_not_in_the_sum() -> None:
     """A quick run is out of what it looked at."""
     done = scored(replace(FINE, memcheck=None, valgrind=False))
