@@ -5,8 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.errors import EXIT_GRADED, EXIT_GRADER, EXIT_INTERRUPTED, GraderError, SubmissionError
-from labkit.grading.grade import JOBS, grade_submission, result_folder, write_result
+from labkit.grading.grade import (
+    JOBS,
+    choose_sandbox,
+    grade_submission,
+    result_folder,
+    write_result,
+)
 from labkit.intake.collect import submission_name
+from labkit.lab.kit import build_kit
 from labkit.lab.manifest import Lab
 from labkit.result import ClassEntry, Result
 from labkit.sandbox.detect import AUTO
@@ -45,8 +52,10 @@ def grade_class(
 ) -> Iterator[tuple[ClassEntry, int]]:
     """Grades a class: each entry with its exit status; results and feedback are written.
 
-    Ends early when the run is interrupted.
+    Ends early when the run is interrupted.  What would fail for each of them fails here, once.
     """
+    build_kit(lab)
+    choose_sandbox(options.sandbox, lab)
     for path in submissions:
         try:
             result = grade(lab, path, options)
