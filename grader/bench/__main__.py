@@ -18,7 +18,7 @@ from typing import Final
 
 from labkit.errors import LabkitError
 from labkit.grading.grade import compiled
-from labkit.grading.run import VALGRIND_FACTOR, run_test
+from labkit.grading.run import run_test
 from labkit.lab.kit import HIDDEN_TESTS, Kit, build_kit
 from labkit.lab.manifest import Lab, load_lab
 from labkit.lab.skeleton import write_reference
@@ -161,8 +161,9 @@ def _bare_valgrind(places: Places) -> None:
     if places.lab.memcheck:
         log = places.build / "valgrind.log"
         tests = places.lab.memcheck.tests
-        valgrind = f"valgrind -q --leak-check=full --log-file={log}"
-        _run(*_graded(places), "--timeout-factor", str(VALGRIND_FACTOR), "--wrap", valgrind, *tests)
+        valgrind = f"valgrind -q {' '.join(places.kit.memcheck_flags)} --log-file={log}"
+        factor = f"--timeout-factor={places.kit.valgrind_factor}"
+        _run(*_graded(places), factor, "--wrap", valgrind, *tests)
 
 
 def _submission(places: Places, to: Path) -> None:

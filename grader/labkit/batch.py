@@ -1,22 +1,25 @@
-"""Grades one submission after the other, and goes on when one of them cannot be graded."""
+"""Grades a submission, or a class one after the other, and writes the results."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from labkit.errors import EXIT_GRADED, EXIT_GRADER, EXIT_INTERRUPTED, GraderError, SubmissionError
 from labkit.grading.grade import (
     JOBS,
     choose_sandbox,
     grade_submission,
-    result_folder,
-    write_result,
 )
 from labkit.intake.collect import submission_name
-from labkit.lab.kit import build_kit
+from labkit.lab.kit import build_folder, build_kit
 from labkit.lab.manifest import Lab
+from labkit.report import markdown
 from labkit.result import ClassEntry, Result
 from labkit.sandbox.detect import AUTO
+
+MAX_NAME_BYTES: Final = 200  # of a directory; a file system allows 255
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,27 @@ def grade_class(
         yield ClassEntry(path.name, result), status
         if status == EXIT_INTERRUPTED:
             return
+
+
+def result_folder(lab: Lab, name: str) -> Path:
+    """Where the result of a submission goes by default."""
+    safe = name if name.strip(".") else "submission"
+    whole = safe.encode()
+    if len(whole) > MAX_NAME_BYTES:  # characters that cannot be printed are escaped
+        safe = whole[:MAX_NAME_BYTES].decode(errors="ignore") + f"-{sha256(whole).hexdigest()[:16]}"
+    return build_folder(lab.root) / "results" / lab.name / safe
+
+
+def write_result(result: Result, folder: Path) -> None:
+    """result.json and feedback.md; each is there whole or not at all."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in (
+            ("result.json", result.to_json()),
+            ("feedback.md", markdown.feedback(result)),
+        ):
+            new = folder / f".{name}.new"
+            new.write_text(text, encoding="utf-8", errors="backslashreplace")
+            new.rename(folder / name)
+    except OSError as error:
+        raise GraderError(f"the result cannot be written to {folder}: {error}") from error

@@ -145,7 +145,7 @@ def test_a_working_directory_is_open_to_its_own_sandboxes_alone(
     kind = at_hand("uid")
     for name in ("puppet", "test_graded"):
         (tmp_path / name).touch()
-    kit = Kit(tmp_path, "0", "gcc", (), (), submission_flags=(), program_flags=(), tests=())
+    kit = Kit(tmp_path, "0", "gcc", (), (), (), (), memcheck_flags=(), valgrind_factor=1, tests=())
     with working_directory(kit) as own, working_directory(kit) as other:
         for directory in (own, other):
             (directory.made / "submission.so").write_text("all of it\n", encoding="utf-8")

@@ -18,10 +18,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labkit.batch import MAX_NAME_BYTES, result_folder
 from labkit.errors import GraderError, SubmissionError
-from labkit.grading.grade import MAX_NAME_BYTES, result_folder
+from labkit.hashing import contents_hash
 from labkit.intake.archives import MAX_ARCHIVE_BYTES
-from labkit.intake.collect import MAX_FILE_BYTES, collect, content_hash, submission_name
+from labkit.intake.collect import MAX_FILE_BYTES, collect, submission_name
 from labkit.intake.quoting import printable, quote_all
 from labkit.lab.manifest import Lab
 from labkit.lab.sources import Sources
@@ -127,7 +128,7 @@ def test_an_archive_gives_its_files_wherever_they_lie(
     taken = take(tmp_path, packed, name=name, lab=TWO)
     assert taken.name == "alice"
     assert taken.files == ("main.c", "pipeline.c")
-    assert taken.hash == content_hash(SOURCES)
+    assert taken.hash == contents_hash(SOURCES)
     assert {p.name: p.read_bytes() for p in (tmp_path / "into").iterdir()} == SOURCES
 
 
@@ -186,13 +187,13 @@ def test_other_files_are_ignored_and_named(tmp_path: Path) -> None:
 def test_the_hash_tells_names_and_contents_apart() -> None:
     """No shifting of bytes between names and contents keeps the hash."""
     same = [
-        content_hash({"a": b"bc", "d": b""}),
-        content_hash({"a": b"b", "cd": b""}),
-        content_hash({"ab": b"c", "d": b""}),
-        content_hash({"a": b"bcd"}),
+        contents_hash({"a": b"bc", "d": b""}),
+        contents_hash({"a": b"b", "cd": b""}),
+        contents_hash({"ab": b"c", "d": b""}),
+        contents_hash({"a": b"bcd"}),
     ]
     assert len(set(same)) == len(same)
-    assert content_hash({"a": b"1", "b": b"2"}) == content_hash({"b": b"2", "a": b"1"})
+    assert contents_hash({"a": b"1", "b": b"2"}) == contents_hash({"b": b"2", "a": b"1"})
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from typing import Final
 PACKAGE: Final = Path(__file__).parents[1] / "labkit"
 
 # Each may import those that stand below it; `report` reads the result alone.
-BASE: Final = {"errors", "limits", "tools", "result", "__init__"}
+BASE: Final = {"errors", "hashing", "limits", "tools", "result", "__init__"}
 MAY_IMPORT: Final[dict[str, set[str]]] = {
     "lab": BASE,
     "sandbox": BASE,
     "report": {"result"},
     "intake": BASE | {"lab"},
-    "grading": BASE | {"lab", "sandbox", "intake", "report"},
-    "batch": BASE | {"lab", "sandbox", "intake", "grading"},
+    "grading": BASE | {"lab", "sandbox", "intake"},
+    "batch": BASE | {"lab", "sandbox", "intake", "grading", "report"},
     "proof": BASE | {"lab", "sandbox", "intake", "grading"},
     "plugin": BASE | {"lab", "grading", "proof"},
     "cli": BASE | {"lab", "sandbox", "intake", "grading", "report", "proof", "batch"},
@@ -26,12 +26,23 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
 def imports(path: Path) -> Iterator[str]:
     """The modules of labkit that a file imports, wherever in it: "sandbox.interface"."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            root, _, module = node.module.partition(".")
-            if root == "labkit":
+        if isinstance(node, ast.Import):
+            yield from (_below(alias.name) for alias in node.names if _is_ours(alias.name))
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            module = node.module or ""
+            if _is_ours(module):
                 for alias in node.names:
-                    inner = f"{module}.{alias.name}".strip(".")
-                    yield inner if _exists(inner) else module or "__init__"
+                    inner = _below(f"{module}.{alias.name}")
+                    yield inner if _exists(inner) else _below(module)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "labkit"
+
+
+def _below(module: str) -> str:
+    return module.partition(".")[2] or "__init__"
 
 
 def _exists(module: str) -> bool:

@@ -135,7 +135,6 @@ def grade(
     Example: labkit grade 01-buddy ~/inbox/doe.zip
     """
     from labkit import batch
-    from labkit.grading.grade import result_folder, write_result
     from labkit.intake.collect import submission_name
     from labkit.lab.manifest import load_lab
 
@@ -145,10 +144,10 @@ def grade(
         if out or junit or as_json:
             raise UsageError("--out, --junit and --json go with one SUBMISSION")
         return _grade_sample_class(the_lab, how, everything=sample == "all")
-    folder = out or result_folder(the_lab, submission_name(submission))
+    folder = out or batch.result_folder(the_lab, submission_name(submission))
     result = batch.grade(the_lab, submission, how)
     _print(result, folder, as_json=as_json)
-    write_result(result, folder)
+    batch.write_result(result, folder)
     if junit:
         _write_junit(result, junit)
     return batch.exit_status(result)
@@ -177,8 +176,7 @@ def _grade_sample_class(lab: "Lab", how: "GradeOptions", *, everything: bool) ->
     from rich.console import Console
     from rich.progress import Progress
 
-    from labkit.batch import grade_class
-    from labkit.grading.grade import result_folder
+    from labkit.batch import grade_class, result_folder
     from labkit.proof.sample import sample_class
     from labkit.report.terminal import class_table
 
@@ -252,24 +250,18 @@ def soak(root: Path, lab: str, submission: Path | None, times: int, sandbox: str
     Example: labkit soak 04-pipeline --times 20
     """
     import time
-    from tempfile import TemporaryDirectory
 
     from labkit.lab.manifest import load_lab
-    from labkit.lab.skeleton import write_reference
     from labkit.proof import soak as soaking
 
     the_lab = load_lab(root, lab)
     soaked = []
     started = time.monotonic()
-    with TemporaryDirectory(prefix="labkit-soak-") as folder:
-        source = submission or Path(folder, "reference")
-        if submission is None:
-            write_reference(the_lab, source)
-        for one in soaking.soak(the_lab, source, times=times, sandbox=sandbox):
-            soaked.append(one)
-            click.echo(f"{'ok' if one.agrees else 'wrong':6} {one.name}", err=True)
-            if one.odd:
-                click.echo(f"       {one.odd}", err=True)
+    for one in soaking.soak(the_lab, submission, times=times, sandbox=sandbox):
+        soaked.append(one)
+        click.echo(f"{'ok' if one.agrees else 'wrong':6} {one.name}", err=True)
+        if one.odd:
+            click.echo(f"       {one.odd}", err=True)
     click.echo(soaking.table(the_lab, soaked, started=started))
     held = all(one.agrees and (submission or "pass" in one.verdicts) for one in soaked)
     return EXIT_GRADED if held else EXIT_DISPROVED

@@ -1,4 +1,4 @@
-"""A submission's way: intake, build, run, score, result, files.
+"""A submission's way: intake, build, run, score, result.
 
 The effects are here; what decides points is in score.py, which is pure.
 """
@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -32,14 +31,12 @@ from labkit.lab.kit import build_folder, build_kit
 from labkit.lab.manifest import Lab
 from labkit.lab.rubric import graded_tests
 from labkit.lab.skeleton import preprocessed
-from labkit.report import markdown
 from labkit.result import BuildInfo, Result, SubmissionInfo
 from labkit.sandbox import detect
 from labkit.sandbox.interface import SandboxKind
 from labkit.sandbox.watch import CancelEvent
 
 JOBS: Final = 2
-MAX_NAME_BYTES: Final = 200  # of a directory; a file system allows 255
 SEED: Final = 1  # the same tests for everybody, every time
 
 
@@ -192,27 +189,3 @@ def _result(
         seed=submission.seed,
         seconds=round(seconds, 3),
     )
-
-
-def result_folder(lab: Lab, name: str) -> Path:
-    """Where the result of a submission goes by default."""
-    safe = name if name.strip(".") else "submission"
-    whole = safe.encode()
-    if len(whole) > MAX_NAME_BYTES:  # characters that cannot be printed are escaped
-        safe = whole[:MAX_NAME_BYTES].decode(errors="ignore") + f"-{sha256(whole).hexdigest()[:16]}"
-    return build_folder(lab.root) / "results" / lab.name / safe
-
-
-def write_result(result: Result, folder: Path) -> None:
-    """result.json and feedback.md; each is there whole or not at all."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in (
-            ("result.json", result.to_json()),
-            ("feedback.md", markdown.feedback(result)),
-        ):
-            new = folder / f".{name}.new"
-            new.write_text(text, encoding="utf-8", errors="backslashreplace")
-            new.rename(folder / name)
-    except OSError as error:
-        raise GraderError(f"the result cannot be written to {folder}: {error}") from error

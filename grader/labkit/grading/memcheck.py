@@ -16,15 +16,7 @@ from typing import Final
 
 from labkit.result import Finding, Place
 
-OPTIONS: Final = (
-    "--tool=memcheck",
-    "--leak-check=full",
-    "--show-leak-kinds=definite,indirect",
-    "--errors-for-leak-kinds=definite,indirect",
-    "--num-callers=20",
-    "--vgdb=no",
-    "--time-stamp=no",
-)
+OPTIONS: Final = ("--tool=memcheck", "--vgdb=no", "--time-stamp=no")  # besides those of lab.mk
 
 # rol rdi, 3; 13; 61; 51: how a program talks to the Valgrind it runs under.
 CLIENT_REQUEST: Final = bytes.fromhex("48C1C703 48C1C70D 48C1C73D 48C1C733")

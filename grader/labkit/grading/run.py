@@ -41,8 +41,7 @@ RULE_MARK: Final = "rule: "  # what the test binary writes in front of the rule
 
 HANGS: Final = "one of the tests that run under Valgrind hangs"
 
-# Valgrind reserves and shadows memory, and is some 20 times slower; lab.mk's memcheck says so too.
-VALGRIND_FACTOR: Final = 20
+# Valgrind reserves and shadows memory.
 VALGRIND_BYTES: Final = 16 << 30
 
 
@@ -150,17 +149,18 @@ def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
     if library and memcheck.has_client_request(library):
         return MemcheckRun("fail", message=memcheck.REFUSED)
     need_tool("valgrind")
+    kit = submission.kit
     limits = msgspec.structs.replace(
         lab.limits,
-        cpu_s=lab.limits.cpu_s * VALGRIND_FACTOR,
-        deadline_s=lab.limits.deadline_s * VALGRIND_FACTOR,
+        cpu_s=lab.limits.cpu_s * kit.valgrind_factor,
+        deadline_s=lab.limits.deadline_s * kit.valgrind_factor,
         memory_bytes=VALGRIND_BYTES,
     )
     # A socket: the submission could open a pipe once more, by way of /proc/self/fd.
     ours, theirs = socket.socketpair()
     with ours, theirs:
         log_fd = theirs.fileno()
-        valgrind = ["valgrind", *memcheck.OPTIONS, f"--log-fd={log_fd}", "--"]
+        valgrind = ["valgrind", *memcheck.OPTIONS, *kit.memcheck_flags, f"--log-fd={log_fd}", "--"]
         run = _run_binary(
             submission,
             (*valgrind, *_fork_server(submission), "--log-fd", str(log_fd)),
@@ -253,7 +253,7 @@ def _run_binary(
         )
         sandbox = submission.sandbox.start(job)
         try:
-            factor = VALGRIND_FACTOR if log else 1
+            factor = submission.kit.valgrind_factor if log else 1
             test, said = _start_binary(
                 submission, names, socket_fd=ours.fileno(), timeout_factor=factor
             )

@@ -6,7 +6,6 @@ is ever followed, and no name from inside chooses where anything is written.
 Partner: archives.py, which reads zip and tar.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from labkit.errors import GraderError, SubmissionError
+from labkit.hashing import contents_hash
 from labkit.intake.entries import DIRECTORY, FILE, Entry, mode_kind
 from labkit.intake.quoting import escaped, quote, quote_all, quote_path
 from labkit.lab.manifest import Lab
@@ -56,19 +56,9 @@ def collect(source: Path, lab: Lab, into: Path) -> SubmissionInfo:
     return SubmissionInfo(
         name=submission_name(source),
         files=tuple(contents),
-        hash=content_hash(contents),
+        hash=contents_hash(contents),
         notes=found.notes,
     )
-
-
-def content_hash(contents: Mapping[str, bytes]) -> str:
-    """A sha256 over names and contents that no other set of files shares."""
-    total = hashlib.sha256()
-    for name in sorted(contents):
-        for part in (name.encode(), contents[name]):
-            total.update(len(part).to_bytes(8, "big"))
-            total.update(part)
-    return total.hexdigest()
 
 
 # ---- what there is --------------------------------------------------------

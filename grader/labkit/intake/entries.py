@@ -1,4 +1,4 @@
-"""One thing that was handed in, wherever it came from: intake.py and archives.py share it."""
+"""One thing that was handed in, wherever it came from: collect.py and archives.py share it."""
 
 import stat
 from dataclasses import dataclass

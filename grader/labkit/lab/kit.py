@@ -5,7 +5,6 @@ a file that it is made from has changed.  Its version is a hash of those files' 
 """
 
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Final
 
 from labkit import __version__
 from labkit.errors import GraderError, ManifestError
+from labkit.hashing import contents_hash
 from labkit.lab.manifest import Lab
 from labkit.lab.sources import make
 from labkit.tools import need_tool
@@ -50,6 +50,8 @@ class Kit:
     given: tuple[Path, ...]  # sources that are linked into submission.so
     submission_flags: tuple[str, ...]
     program_flags: tuple[str, ...]
+    memcheck_flags: tuple[str, ...]  # of Valgrind's leak check
+    valgrind_factor: int  # so many times as long is every limit under Valgrind
     tests: tuple[ListedTest, ...]
 
     @property
@@ -84,7 +86,7 @@ def build_kit(lab: Lab) -> Kit:
     if any(c.isspace() for c in str(folder)):
         raise GraderError(f"{folder} has white space in its name, which make cannot handle")
     gcc = Path(need_tool("gcc")).resolve()
-    version = f"{__version__}+{contents_hash(kit_files(lab), lab.root)[:16]}"
+    version = f"{__version__}+{files_hash(kit_files(lab), lab.root)[:16]}"
     stamp = f"{version} {gcc} {gcc.stat().st_mtime_ns}"
     kit = _load(folder, lab, stamp)
     if kit is None:
@@ -107,14 +109,9 @@ def kit_files(lab: Lab) -> tuple[Path, ...]:
     return (*sorted(files), *sorted(lab.soldir.glob("test_hidden*.[ch]")))
 
 
-def contents_hash(files: Iterable[Path], root: Path) -> str:
-    """A sha256 over names below `root` and contents: equal on every checkout of one commit."""
-    total = hashlib.sha256()
-    for path in files:
-        for part in (str(path.relative_to(root)).encode(), path.read_bytes()):
-            total.update(len(part).to_bytes(8, "big"))
-            total.update(part)
-    return total.hexdigest()
+def files_hash(files: Iterable[Path], root: Path) -> str:
+    """A hash of contents and names below `root`: equal on every checkout of one commit."""
+    return contents_hash({str(path.relative_to(root)): path.read_bytes() for path in files})
 
 
 def _load(folder: Path, lab: Lab, stamp: str) -> Kit | None:
@@ -132,6 +129,8 @@ def _load(folder: Path, lab: Lab, stamp: str) -> Kit | None:
         given=tuple(lab.labdir / name for name in lab.sources.given),
         submission_flags=tuple(stored["submission_flags"]),
         program_flags=tuple(stored["program_flags"]),
+        memcheck_flags=tuple(stored["memcheck_flags"]),
+        valgrind_factor=stored["valgrind_factor"],
         tests=tuple(ListedTest(**test) for test in stored["tests"]),
     )
 
@@ -149,8 +148,10 @@ def _make(folder: Path, lab: Lab, *, version: str, stamp: str) -> Kit:
         "version": version,
         "stamp": stamp,
         "compiler": _output("gcc", "--version").partition("\n")[0],
-        "submission_flags": make(lab.labdir, "print-submission-flags").split("\n")[:-1],
-        "program_flags": make(lab.labdir, "print-program-flags").split("\n")[:-1],
+        "submission_flags": _printed(lab, "submission-flags"),
+        "program_flags": _printed(lab, "program-flags"),
+        "memcheck_flags": _printed(lab, "memcheck-flags"),
+        "valgrind_factor": int(_printed(lab, "valgrind-factor")[0]),
         "tests": [asdict(test) for test in _list_tests(folder / "test_graded")],
     }
     new = folder / "kit.json.new"
@@ -160,6 +161,11 @@ def _make(folder: Path, lab: Lab, *, version: str, stamp: str) -> Kit:
     if kit is None:
         raise GraderError(f"{folder / 'kit.json'} cannot be read back")
     return kit
+
+
+def _printed(lab: Lab, what: str) -> list[str]:
+    """What labs/lab.mk has, one a line."""
+    return make(lab.labdir, f"print-{what}").splitlines()
 
 
 def _list_tests(binary: Path) -> Iterator[ListedTest]:

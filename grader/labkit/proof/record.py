@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from labkit.errors import GraderError
-from labkit.lab.kit import contents_hash, kit_files
+from labkit.lab.kit import files_hash, kit_files
 from labkit.lab.manifest import Lab
 
 RECORD: Final = "verified.json"
@@ -42,4 +42,4 @@ def _contents(lab: Lab) -> str:
     """A hash of all that the verdicts depend on but the grader's own Python and the compiler."""
     files = {*kit_files(lab), *(lab.labdir / name for name in lab.files)}
     files |= {p for p in lab.soldir.rglob("*") if p.suffix in SUFFIXES and "bench" not in p.parts}
-    return contents_hash(sorted(files), lab.root)
+    return files_hash(files, lab.root)

@@ -9,15 +9,18 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from labkit.errors import SubmissionError
 from labkit.grading.grade import compiled
 from labkit.grading.run import CompiledSubmission, TestRun, run_test
 from labkit.grading.threads import in_threads
 from labkit.lab.manifest import Lab
+from labkit.lab.skeleton import write_reference
 from labkit.proof.load import busy_machine
 from labkit.sandbox.detect import AUTO
 
@@ -38,10 +41,15 @@ class Soaked:
 
 
 def soak(
-    lab: Lab, source: Path, *, times: int, sandbox: str = AUTO, jobs: int = 2
+    lab: Lab, source: Path | None, *, times: int, sandbox: str = AUTO, jobs: int = 2
 ) -> Iterator[Soaked]:
-    """Each test so many times, beside processes that busy-wait."""
-    with compiled(lab, source, sandbox=sandbox) as (submission, _), busy_machine():
+    """Runs each test so many times beside processes that busy-wait; None is the reference."""
+    with ExitStack() as stack:
+        if source is None:
+            source = Path(stack.enter_context(TemporaryDirectory(prefix="labkit-soak-")))
+            write_reference(lab, source)
+        submission, _ = stack.enter_context(compiled(lab, source, sandbox=sandbox))
+        stack.enter_context(busy_machine())
         if not submission.build.ok:
             raise SubmissionError(f"{source} does not compile:\n{submission.build.output}")
         for test in lab.tests:

@@ -213,7 +213,8 @@ def _broken_fails_what_it_names(lab: Lab, path: Path, options: Options) -> list[
         valgrind = MEMCHECK in version.fails
         result = _grade(lab, source, options, valgrind=valgrind, seed=1, only=only)
     failed = _failed(result)
-    problems = [f"passes {name}, and should fail it" for name in sorted(version.fails - failed)]
+    wanted = f"and should fail it: {version.what}"
+    problems = [f"passes {name}, {wanted}" for name in sorted(version.fails - failed)]
     problems += [f"should pass: {_why(result, name)}" for name in sorted(failed - version.fails)]
     return problems
 
