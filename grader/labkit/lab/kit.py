@@ -44,14 +44,14 @@ class Kit:
     """What is compiled once for a lab, and how submissions are compiled."""
 
     folder: Path
-    version: str  # of the package, and a hash of the contents that the kit is made from
+    version: str  # of the package, and a hash of the kit's sources
     compiler: str  # its name and version
     headers: tuple[Path, ...]
     given: tuple[Path, ...]  # sources that are linked into submission.so
     submission_flags: tuple[str, ...]
     program_flags: tuple[str, ...]
     memcheck_flags: tuple[str, ...]  # of Valgrind's leak check
-    valgrind_factor: int  # so many times as long is every limit under Valgrind
+    valgrind_factor: int  # by which the time limits are multiplied under Valgrind
     tests: tuple[ListedTest, ...]
 
     @property
@@ -71,17 +71,17 @@ class Kit:
 
     @property
     def debug_symbols(self) -> Path:
-        """A small stand-in for /usr/lib/debug; see _debug_symbols()."""
+        """A small replacement for /usr/lib/debug; see _debug_symbols()."""
         return self.folder / "debug"
 
 
 def build_folder(root: Path) -> Path:
-    """Where everything that can be made again lies."""
+    """The directory of all generated files."""
     return Path(os.environ.get("LABKIT_BUILD", root / "build")).resolve()
 
 
 def build_kit(lab: Lab) -> Kit:
-    """The kit of a lab, from the cache or made now; GraderError when it does not compile."""
+    """The kit of a lab, from the cache or newly compiled; GraderError if it does not compile."""
     folder = build_folder(lab.root) / "kit" / lab.name
     if any(c.isspace() for c in str(folder)):
         raise GraderError(f"{folder} has white space in its name, which make cannot handle")
@@ -92,7 +92,7 @@ def build_kit(lab: Lab) -> Kit:
     if kit is None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)  # it holds the hidden tests
+            folder.chmod(0o700)  # it contains the hidden tests
             with _locked(folder):
                 kit = _load(folder, lab, stamp) or _make(folder, lab, version=version, stamp=stamp)
         except OSError as error:
@@ -102,7 +102,7 @@ def build_kit(lab: Lab) -> Kit:
 
 
 def kit_files(lab: Lab) -> tuple[Path, ...]:
-    """Every file that the kit is made from, in the order of their names."""
+    """The sources of the kit, in the order of their names."""
     testkit = lab.root / "labs" / "testkit"
     files = [*testkit.rglob("*.[ch]"), lab.root / "labs" / "lab.mk", lab.labdir / "Makefile"]
     files += [p for p in lab.labdir.glob("*.[ch]") if p.name not in lab.files]
@@ -137,7 +137,7 @@ def _load(folder: Path, lab: Lab, stamp: str) -> Kit | None:
 
 def _make(folder: Path, lab: Lab, *, version: str, stamp: str) -> Kit:
     (folder / "kit.json").unlink(missing_ok=True)
-    # make does not see that only a flag has changed
+    # make does not notice changed flags
     for stale in (*folder.rglob("*.o"), *(folder / "programs").glob("*")):
         stale.unlink()
     hidden = sorted(lab.soldir.glob(HIDDEN_TESTS))
@@ -164,12 +164,12 @@ def _make(folder: Path, lab: Lab, *, version: str, stamp: str) -> Kit:
 
 
 def _printed(lab: Lab, what: str) -> list[str]:
-    """What labs/lab.mk has, one a line."""
+    """The values that a target of labs/lab.mk prints, one per line."""
     return make(lab.labdir, f"print-{what}").splitlines()
 
 
 def _list_tests(binary: Path) -> Iterator[ListedTest]:
-    """What the test binary says of its tests: a line for each, with file, name and rule."""
+    """The tests that the test binary lists: a line for each, with file, name and rule."""
     for line in _output(str(binary), "--list").splitlines():
         file, name, rule = line.split("\t")
         yield ListedTest(name=name, rule=rule, public=Path(file).name == PUBLIC_TESTS)
@@ -186,7 +186,7 @@ def _output(*argv: str) -> str:
 
 
 def _check_tests(lab: Lab, kit: Kit) -> None:
-    """The C tests are those of lab.toml, each once."""
+    """Raises ManifestError unless the C tests are exactly the tests of lab.toml."""
     in_c = [test.name for test in kit.tests]
     in_toml = {test.name for test in lab.tests}
     where = f"{lab.manifest_path}: test"
@@ -203,10 +203,10 @@ def _check_tests(lab: Lab, kit: Kit) -> None:
 
 
 def _debug_symbols(folder: Path) -> None:
-    """A folder to show as /usr/lib/debug with the loader's symbol table and no more.
+    """Creates a replacement for /usr/lib/debug with only the symbol table of the loader.
 
-    Memcheck must find a few functions of ld.so, and half of its start goes
-    into reading libc's debug information, of which it needs nothing.
+    Memcheck must find a few functions of ld.so.  It does not need libc's debug information, and
+    reading that takes half of its start-up time.
     """
     shutil.rmtree(folder, ignore_errors=True)
     if not (LOADER.exists() and shutil.which("readelf") and shutil.which("objcopy")):
