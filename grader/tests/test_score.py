@@ -8,8 +8,9 @@ import pytest
 from example import GRADED_TESTS, parsed
 
 from labkit.errors import UsageError
-from labkit.grading.build import BuildReport, find_warnings
-from labkit.grading.run import MemcheckRun, TestRun, explanation
+from labkit.grading.build import find_warnings
+from labkit.grading.outcomes import BuildReport, MemcheckRun, TestRun
+from labkit.grading.run import explanation
 from labkit.grading.score import Runs, Scored, score
 from labkit.report.junit import junit
 from labkit.report.markdown import feedback

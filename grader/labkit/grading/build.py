@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from labkit.errors import GraderError, Interrupted
+from labkit.grading.outcomes import BuildReport
 from labkit.grading.threads import in_threads
 from labkit.grading.working_directory import WorkingDirectory
 from labkit.lab.kit import Kit
@@ -39,17 +40,6 @@ WARNING: Final = re.compile(
 )
 QUOTED: Final = re.compile(r" *(?:\d+ *)?\|")  # the start of a quoted source line
 TOO_MUCH: Final = "gcc:0: warning: the compiler's output was truncated\n"
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """The outcome of compiling a submission."""
-
-    ok: bool
-    submission: Path | None  # submission.so, when the lab has one
-    programs: Path
-    output: str  # of the compiler
-    warnings: tuple[Diagnostic, ...]
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,8 @@ import msgspec
 
 from labkit.errors import GraderError, Interrupted
 from labkit.grading.build import compile_submission
-from labkit.grading.run import (
-    CompiledSubmission,
-    MemcheckRun,
-    TestRun,
-    run_memcheck,
-    run_test,
-)
+from labkit.grading.outcomes import MemcheckRun, TestRun
+from labkit.grading.run import CompiledSubmission, run_memcheck, run_test
 from labkit.grading.score import Runs, score
 from labkit.grading.threads import in_threads
 from labkit.grading.working_directory import make_readable, working_directory

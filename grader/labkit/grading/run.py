@@ -18,12 +18,12 @@ import msgspec
 
 from labkit.errors import GraderError, Interrupted
 from labkit.grading import memcheck
-from labkit.grading.build import BuildReport
+from labkit.grading.outcomes import BuildReport, MemcheckRun, TestRun
 from labkit.grading.working_directory import WorkingDirectory
 from labkit.lab.kit import Kit
 from labkit.lab.manifest import Lab
 from labkit.limits import Limits
-from labkit.result import Finding, Status
+from labkit.result import Status
 from labkit.sandbox.interface import Job, SandboxKind, end_sandbox, how_ended
 from labkit.sandbox.watch import CancelEvent, Ended, Sink, Watch
 from labkit.tools import need_tool
@@ -55,30 +55,6 @@ class TestExit(IntEnum):
     USAGE = 2
     GRADER_ERROR = 3
     HUNG = 4  # failed, because the submission hangs
-
-
-@dataclass(frozen=True)
-class TestRun:
-    """The outcome of one test."""
-
-    __test__ = False  # for pytest: not a class of tests
-
-    name: str
-    status: Status
-    message: str = ""  # the test's own explanation
-    output: str = ""  # what the submission printed
-    seconds: float = 0.0
-    hung: bool = False  # the submission did not end
-
-
-@dataclass(frozen=True)
-class MemcheckRun:
-    """The outcome of the Valgrind pass."""
-
-    status: Status
-    message: str = ""
-    findings: tuple[Finding, ...] = ()
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

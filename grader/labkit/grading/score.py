@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from labkit.grading.build import BuildReport
-from labkit.grading.run import MemcheckRun, TestRun
+from labkit.grading.outcomes import BuildReport, MemcheckRun, TestRun
 from labkit.lab.manifest import Lab, Memcheck
 from labkit.lab.rubric import GradedTest
 from labkit.result import MEMCHECK, WARNINGS, Finding, RunStatus, Shown, Status, TestResult

@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 
 from labkit.errors import SubmissionError
 from labkit.grading.grade import compiled
-from labkit.grading.run import CompiledSubmission, TestRun, run_test
+from labkit.grading.outcomes import TestRun
+from labkit.grading.run import CompiledSubmission, run_test
 from labkit.grading.threads import in_threads
 from labkit.lab.manifest import Lab
 from labkit.lab.skeleton import write_reference
