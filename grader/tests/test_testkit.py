@@ -7,10 +7,10 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from kit_binary import KITLAB, names_of_tests, run_binary
 
-KITLAB = Path(__file__).parent / "kitlab"
 TESTKIT = Path(__file__).parents[2] / "labs" / "testkit"
-TESTS = re.findall(r"^TEST\((\w+),", (KITLAB / "test_public.c").read_text(), flags=re.MULTILINE)
+TESTS = names_of_tests(KITLAB / "test_public.c")
 
 # What a student must be able to read when the kit catches something.
 CATCHES = {
@@ -20,7 +20,7 @@ CATCHES = {
     "catches_exit_in_a_script": "call 2 of a script of 2: leave_at_once(0) ended the process",
     "catches_an_endless_loop": "spin() did not return: it used up its CPU time",
     "catches_the_end_of_its_cpu_time": "ended the process: killed by SIGXCPU",
-    "catches_a_condition_that_never_holds": "this did not come about in time: never",
+    "catches_a_condition_that_never_holds": "timed out waiting for never",
     "catches_a_fault_that_was_never_reached": (
         "planned, but never reached: fault_hold(FAULT_WAIT, 4)\n"
     ),
@@ -31,11 +31,11 @@ CATCHES = {
     "catches_a_puppet_that_stops_itself": "asleep or stopped, and nothing wakes it",
     "catches_a_daemon_that_keeps_the_socket": "daemon_and_die() ended the process",
     "catches_closed_descriptors": "close_all() ended the process",
-    "catches_a_child_that_returns": "a child of yours returned from fork_and_return()",
-    "catches_a_child_that_returns_while_its_parent_waits": "a child of yours returned",
-    "catches_an_answer_without_the_nonce": "what came back is not the answer",
-    "catches_an_answer_of_a_child": "what came back is not the answer",
-    "catches_answers_in_advance": "what came back is not the answer",
+    "catches_a_child_that_returns": "a child process returned from fork_and_return()",
+    "catches_a_child_that_returns_while_its_parent_waits": "a child process returned",
+    "catches_a_reply_without_the_nonce": "the reply does not belong to this call",
+    "catches_a_reply_of_a_child": "the reply does not belong to this call",
+    "catches_replies_in_advance": "the reply does not belong to this call",
     "catches_a_write_past_the_end": "wrote past the end of meta (10 bytes long): 1 bytes",
     "catches_a_write_in_front": "wrote in front of meta: 1 bytes",
     "catches_a_sleep_with_a_limit_where_the_call_has_none": "polls",
@@ -69,34 +69,17 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return into
 
 
-def run(build: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Runs the test binary with a fork server of its own."""
-    return subprocess.run(
-        [
-            build / "test_public",
-            f"--puppet={build}/puppet",
-            f"--submission={build}/submission.so",
-            f"--programs={build}/programs",
-            *words,
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("name", [name for name in TESTS if name not in CATCHES])
 def test_holds(build: Path, name: str) -> None:
     """What the kit promises of calls, memory, processes and faults holds."""
-    result = run(build, name)
+    result = run_binary(build / "test_public", name)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("name", list(CATCHES))
 def test_catches(build: Path, name: str) -> None:
     """Misbehaviour fails the test, with words that say what happened; a hang has its own status."""
-    result = run(build, name)
+    result = run_binary(build / "test_public", name)
     assert result.returncode == (4 if name in HANGS else 1), result.stdout + result.stderr
     assert CATCHES[name] in result.stderr
 
@@ -108,7 +91,7 @@ def test_every_catch_is_a_test_of_the_lab() -> None:
 
 def test_an_unknown_test_is_a_usage_error(build: Path) -> None:
     """A name that no test has ends the run with status 2, before anything ran."""
-    result = run(build, "no_such_test")
+    result = run_binary(build / "test_public", "no_such_test")
     assert result.returncode == 2
     assert "there is no test no_such_test" in result.stderr
 
@@ -127,7 +110,7 @@ def test_a_missing_puppet_is_a_grader_error(build: Path) -> None:
 
 def test_a_fault_that_happened_is_not_said_to_be_missing(build: Path) -> None:
     """Of two planned faults the explanation names only the one that was not reached."""
-    result = run(build, "catches_a_fault_that_was_never_reached")
+    result = run_binary(build / "test_public", "catches_a_fault_that_was_never_reached")
     assert "FAULT_FORK" not in result.stderr
 
 
@@ -168,8 +151,8 @@ def test_memcheck_reports_what_a_puppet_lost_and_not_what_its_children_did(build
     assert "submission loaded" not in puppet.stdout
 
 
-def test_fuzzed_answers_never_pass_for_right_ones(build: Path) -> None:
-    """Of 10^5 answers with random changes, exactly the right ones are taken,
+def test_fuzzed_replies_never_pass_for_right_ones(build: Path) -> None:
+    """Of 10^5 replies with random changes, exactly the right ones are accepted,
     with no complaint of the sanitizers.
     """
     result = subprocess.run(

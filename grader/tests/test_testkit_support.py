@@ -1,14 +1,13 @@
 """What support.h gives to the tests of every lab, proved by kitlab/test_support.c."""
 
-import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from kit_binary import KITLAB, names_of_tests, run_binary
 
-KITLAB = Path(__file__).parent / "kitlab"
-SOURCE = (KITLAB / "test_support.c").read_text()
-TESTS = re.findall(r"^TEST\((\w+),", SOURCE, flags=re.MULTILINE)
+SOURCE = KITLAB / "test_support.c"
+TESTS = names_of_tests(SOURCE)
 
 CATCHES = {
     "catches_a_failure_of_a_helper": "3 is odd; expected: an even number",
@@ -35,26 +34,9 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return into
 
 
-def run(build: Path, name: str) -> subprocess.CompletedProcess[str]:
-    """Runs one test with a fork server of its own."""
-    return subprocess.run(
-        [
-            build / "test_graded",
-            f"--puppet={build}/puppet",
-            f"--submission={build}/submission.so",
-            f"--programs={build}/programs",
-            name,
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def line_of(name: str) -> int | None:
     """The line that a comment marks as the one which must fail."""
-    for number, line in enumerate(SOURCE.splitlines(), start=1):
+    for number, line in enumerate(SOURCE.read_text(encoding="utf-8").splitlines(), start=1):
         if f"LINE({name})" in line:
             return number
     return None
@@ -63,14 +45,14 @@ def line_of(name: str) -> int | None:
 @pytest.mark.parametrize("name", [name for name in TESTS if name not in CATCHES])
 def test_holds(build: Path, name: str) -> None:
     """Random numbers, text, names, files, programs and shrinking are as support.h says."""
-    result = run(build, name)
+    result = run_binary(build / "test_graded", name)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("name", list(CATCHES))
 def test_catches(build: Path, name: str) -> None:
     """An assertion of support.h fails in the caller's line, naming expected and actual."""
-    result = run(build, name)
+    result = run_binary(build / "test_graded", name)
     assert result.returncode == 1, result.stdout + result.stderr
     assert CATCHES[name] in result.stderr
     line = line_of(name)

@@ -1,4 +1,4 @@
-/* testkit.h - what a test is written with.
+/* testkit.h - the interface for tests: TEST(), puppets, memory, faults.
  *
  * A test never runs in the process that runs student code.  The test process
  * starts *puppets*: processes that load submission.so and call its functions
@@ -19,8 +19,8 @@
  * Two voices, never mixed: a failed assertion says that the submission is
  * wrong; testkit_broken() says that the grader is, and is never a score.
  *
- * README.md draws the processes.  Each section below names the file of test/
- * that implements it; support.h has what else a test may need.
+ * README.md draws the processes.  Each section below names the files of test/
+ * that implement it.  support.h has random numbers, files, programs and more.
  */
 #ifndef TESTKIT_H
 #define TESTKIT_H
@@ -38,7 +38,7 @@
 #include "shared/fault_calls.h"
 #include "shared/process.h" /* process_fds(), process_children() */
 
-/* ---- tests (main.c, failure.c, progress.c) ------------------------------- */
+/* ---- tests (main.c, session.c, random.c, failure.c, progress.c) ---------- */
 
 /* Defines a test and registers it under its name, with its rule: one sentence
  * that says what a correct submission does, shown to the student when the test
@@ -55,18 +55,18 @@
 void testkit_register(const char *name, const char *rule, const char *file, int line,
                       void (*function)(void));
 
-/* The seed of this run (--seed).  A failure prints it by itself. */
+/* The seed of this run (--seed).  A failed test that used it prints it. */
 uint64_t testkit_seed(void);
 
-/* A small random generator for tests: xorshift64*, never for secrets. */
+/* A random number (xorshift64*, never for secrets); changes the state. */
 uint64_t random_next(uint64_t *state);
 
 /* The grader itself failed: prints why and ends the run with status 3. */
 __attribute__((noreturn, format(printf, 1, 2))) void testkit_broken(const char *format, ...);
 
 /* Waits until `condition` holds.  Fails the test when it does not within 20 s,
- * or sooner when nothing in the sandbox can run any more.  The only way to
- * wait; how often it looks decides nothing. */
+ * or sooner when nothing in the sandbox can run any more.  Tests wait in no
+ * other way; how often the condition is checked never affects a verdict. */
 #define WAIT_UNTIL(condition)                                                                      \
     do {                                                                                           \
         struct deadline until_ = deadline_start();                                                 \
@@ -77,7 +77,7 @@ __attribute__((noreturn, format(printf, 1, 2))) void testkit_broken(const char *
 
 struct progress {                    /* since when nothing in the sandbox has run */
     uint64_t since_ns, next_look_ns; /* CLOCK_MONOTONIC */
-    uint64_t work;                   /* done until then */
+    uint64_t work;                   /* CPU time and context switches until then */
 };
 struct deadline {
     uint64_t end_ns; /* CLOCK_MONOTONIC */
@@ -90,7 +90,7 @@ bool deadline_look_again(struct deadline *);
 /* Fails the test as one in which the submission hangs. */
 __attribute__((noreturn)) void wait_until_failed(const char *condition, const char *file, int line);
 
-/* ---- puppets (puppets.c, calls.c, blocked.c) ------------------------------- */
+/* ---- puppets (puppets.c, calls.c, blocked.c, faults.c) --------------------- */
 
 struct puppet; /* ends with its test at the latest */
 
@@ -120,7 +120,7 @@ enum puppet_state {
     PUPPET_RETURNED, /* the call is over; finish() will not wait */
     PUPPET_BLOCKED,  /* asleep in the kernel until another process wakes it */
     PUPPET_SPINNING, /* busy-waits */
-    PUPPET_POLLING,  /* sleeps for a short time, looks, sleeps again */
+    PUPPET_POLLING,  /* sleeps for a short time, checks, sleeps again */
     PUPPET_HELD,     /* held by fault_hold() */
     PUPPET_DEAD
 };
@@ -129,12 +129,12 @@ enum puppet_state puppet_settle(struct puppet *);
 /* Fails unless the puppet settles into PUPPET_BLOCKED; says what it did
  * instead ("it spins").  For calls without a timeout. */
 void assert_blocked(struct puppet *);
-/* As assert_blocked, for a call that was given a timeout: sleeping in the
- * kernel with a time limit is no polling there. */
+/* As assert_blocked, for a call with a timeout: sleeping in the kernel with a
+ * time limit is not polling there. */
 void assert_blocked_with_timeout(struct puppet *);
 /* Waits until the puppet touched the end of an arena_trap() buffer. */
 void assert_trapped(struct puppet *);
-/* Lets such a puppet go on: it can use the page from now on. */
+/* Lets such a puppet continue; it can use the page from now on. */
 void trap_release(struct puppet *);
 
 /* Puppet and test share one CPU by default, which makes a call cheap; tests
@@ -143,15 +143,15 @@ void puppets_use_all_cpus(void);
 
 /* ---- descriptors and programs of a puppet (programs.c) ------------------------ */
 
-/* Hands a descriptor to the puppet, where it gets the given number (0 to
- * 499) and is inheritable.  The test keeps its own. */
+/* Sends a descriptor to the puppet, where it has the given number (0 to 499)
+ * and is inheritable.  The test keeps its own. */
 void puppet_give_fd(struct puppet *, int fd, int as_number);
 void puppet_close_fd(struct puppet *, int number);
 
-/* The puppet executes another program (no submission is loaded if none was
- * yet); argv[0] is a path in the sandbox.  Descriptors below 500 stay. */
+/* The puppet executes another program; argv[0] is a path in the sandbox.  The
+ * submission is not loaded for it.  Descriptors below 500 stay open. */
 void puppet_exec(struct puppet *, const char *const argv[]);
-/* Waits for the end of the puppet, and returns its status as waitpid would. */
+/* Waits until the puppet has ended, and returns its wait status (waitpid). */
 int puppet_wait(struct puppet *);
 /* Path, in the sandbox, of a program of the lab or the submission:
  * program_path("pipeline"). */
@@ -186,35 +186,38 @@ void script_clear(struct script *);
 /* Memory that test and puppets see at the same address, for everything that is
  * passed by pointer.  Zero-filled, aligned to 16, between red zones which
  * are checked at the end of the test ("wrote past the end of meta").  Freed
- * with the test.  What a test judges it copies out once first: a puppet may
- * write at any time.  A child that a puppet forks has a copy of its own, as of
- * all memory. */
+ * with the test.  Copy what you will judge out of the arena once, then assert
+ * on the copy: a puppet may write at any time.  A child that a puppet forks has
+ * its own copy of the arena, as of all memory. */
 void *arena_alloc(const char *name, size_t size_bytes);
 void *arena_alloc_at(const char *name, size_t size_bytes, size_t align_bytes,
                      size_t misalign_bytes);
 /* For results: filled with 0xA5, and undefined for Memcheck. */
 void *arena_out(const char *name, size_t size_bytes);
-/* A buffer that ends at a page which no puppet can touch: a copy runs into
- * it, and the puppet is parked there (assert_trapped), with all locks held,
- * until it is killed or released (trap_release). */
+/* A buffer that ends at a page which no puppet can access: a copy that reaches
+ * it parks the puppet there (assert_trapped), with its locks held, until it is
+ * killed or released (trap_release). */
 void *arena_trap(const char *name, size_t size_bytes);
 char *arena_string(const char *text);
 /* A NULL-terminated argv in the arena: arena_argv("ls", "-1", NULL). */
 char **arena_argv(const char *first, ...) __attribute__((sentinel));
 
-/* ---- descriptors, children and objects from outside (leftovers.c) ------------------- */
+/* ---- descriptors, children and objects left behind (leftovers.c) -------------------- */
 
-/* Fails, naming the descriptors, unless a process has these and no others. */
+/* process_fds() and process_children(), in shared/process.h, list descriptors
+ * and children; shared/process.c implements them. */
+
+/* Fails, naming the descriptors, unless a process has exactly these. */
 void assert_fds_are(pid_t pid, const struct fd_info *expected, size_t n);
 
-/* Fails, naming them, when a process has children, zombies or alive. */
+/* Fails, naming the first, when a puppet has children, alive or zombies. */
 void assert_no_children(struct puppet *);
 
-/* What there is in the sandbox now and was not when the test began: POSIX
- * shared memory, semaphores and queues, System V objects, orphans.  One per
- * line, "" for none; valid until the next call. */
+/* The objects left in the sandbox: POSIX shared memory, semaphores and message
+ * queues, System V objects, orphans.  One per line, "" for none; valid until
+ * the next call. */
 const char *leftovers(void);
-/* Waits until there is nothing, and fails naming what stays. */
+/* Waits until there are none; fails, naming those that stay. */
 void assert_nothing_left(void);
 /* A name for a shared object that no other run uses: object_name("ring")
  * returns "/ring-" and digits, in the arena; the stem must outlive the test.
@@ -224,21 +227,19 @@ char *object_name(const char *stem);
 
 /* ---- faults (faults.c) ---------------------------------------------------------------- */
 
-/* Which of the submission's calls of libc fail, and how.  The n-th call is
- * counted from 1 for each puppet and its children together, since
- * fault_clear().  A fault that was planned and did not happen is named in the
- * explanation of a failed test. */
+/* Which of the submission's calls to libc fail, and how.  nth counts from 1,
+ * for a puppet and its children together, since the last fault_clear().  The
+ * explanation of a failed test names each planned fault that did not happen. */
 void fault_fail(struct puppet *, enum fault_call, unsigned nth, int error);
 void fault_short(struct puppet *, enum fault_call, unsigned nth, size_t max_bytes);
 /* Seeded random pauses, each at most max_us, before and after every such call. */
 void fault_delay(struct puppet *, enum fault_call, uint64_t seed, unsigned max_us);
-/* The puppet makes its n-th such call and is held right behind it, in the
- * middle of whatever it does (puppet_settle returns PUPPET_HELD), until
- * fault_release(), which also forgets all plans: a call that has begun is not
- * held any more. */
+/* The puppet is held right after its n-th such call (puppet_settle returns
+ * PUPPET_HELD) until fault_release(), which also forgets all plans: a call that
+ * has begun is then no longer held. */
 void fault_hold(struct puppet *, enum fault_call, unsigned nth);
 void fault_release(struct puppet *);
-/* mmap and shmat without an address return another one in every puppet. */
+/* mmap and shmat without an address return a different one in every puppet. */
 void fault_displace_maps(struct puppet *);
 bool fault_fired(const struct puppet *); /* a planned failure, short transfer or hold happened */
 unsigned fault_count(const struct puppet *, enum fault_call); /* calls made so far */

@@ -1,11 +1,11 @@
-/* fuzz_replies.c - the test's end of the wire against a puppet that answers
- * with anything: `fuzz_replies N SEED` makes N calls, and each answer is a
- * right one with random parts of it changed.
+/* fuzz_replies.c - the test's end of the socket against a puppet whose replies
+ * are damaged: `fuzz_replies N SEED` makes N calls, and each reply is a right
+ * one with random parts of it changed.
  *
  * Built with AddressSanitizer and UBSan from frames.c, calls.c, puppets.c and
  * what they need.  It stands in for cmocka and for the other parts of the kit,
  * so that a failed call can be caught and the next one made.  Ends with 0 when
- * exactly the right answers were taken for right ones.
+ * exactly the right replies were accepted.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -37,11 +37,8 @@ static pid_t puppet;
 void test_fail(const char *format, ...)
 {
     char text[4096];
-    va_list args;
 
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args); /* the sanitizers read every argument */
-    va_end(args);
+    FORMAT_ARGUMENTS(text, format); /* the sanitizers read every argument */
     longjmp(call_failed, 1);
 }
 
@@ -67,11 +64,8 @@ void failure_is_hang(void)
 void note_call(const char *format, ...)
 {
     char text[4096];
-    va_list args;
 
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
+    FORMAT_ARGUMENTS(text, format);
 }
 
 uint64_t now_ns(void)
@@ -90,12 +84,12 @@ bool nothing_can_run(struct progress *progress)
     return false;
 }
 
-bool fork_server_ask(struct frame *question, int give_fd, struct frame *answer, int *fd)
+bool fork_server_request(struct frame *request, int give_fd, struct frame *reply, int *fd)
 {
     (void)give_fd;
-    if (question->kind != FRAME_START)
+    if (request->kind != FRAME_START)
         return false;
-    answer->words[0] = puppet;
+    reply->words[0] = puppet;
     *fd = test_end;
     return true;
 }
@@ -132,17 +126,17 @@ static uint64_t draw(uint64_t below)
 
 enum { WRONG_BYTES = 600 };
 
-/* Sends one answer; true when it is a right one. */
-static bool answer(int socket, const struct frame *question)
+/* Sends one reply; true when it is a right one. */
+static bool send_reply(int socket, const struct frame *request)
 {
     union {
         struct frame frame;
         unsigned char bytes[WRONG_BYTES];
-    } out = {.frame = {.kind = FRAME_RETURNED, .nonce = question->nonce}};
+    } out = {.frame = {.kind = FRAME_RETURNED, .nonce = request->nonce}};
     size_t size = sizeof out.frame;
     int fd = -1;
 
-    out.frame.words[0] = question->words[0] + 1;
+    out.frame.words[0] = request->words[0] + 1;
     switch (draw(8)) {
     case 0: /* any bytes at all */
         size = draw(WRONG_BYTES - 1) + 1;
@@ -160,7 +154,7 @@ static bool answer(int socket, const struct frame *question)
         out.frame.kind = draw(24);
         memset(out.frame.text, 'A', sizeof out.frame.text);
         break;
-    case 4: /* the last call's answer */
+    case 4: /* the last call's reply */
         out.frame.nonce--;
         break;
     case 5: /* a descriptor with it */
@@ -174,19 +168,19 @@ static bool answer(int socket, const struct frame *question)
         return false;
     }
     send(socket, out.bytes, size, MSG_NOSIGNAL);
-    return size == sizeof out.frame && out.frame.nonce == question->nonce &&
+    return size == sizeof out.frame && out.frame.nonce == request->nonce &&
            out.frame.kind == FRAME_RETURNED;
 }
 
 static void be_puppet(int socket, unsigned *right)
 {
-    struct frame question = {.kind = FRAME_HELLO};
+    struct frame hello = {.kind = FRAME_HELLO}, request;
     int fd;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    channel_send(socket, &question, -1);
-    while (channel_receive(socket, &question, &fd) == sizeof question)
-        *right += answer(socket, &question);
+    channel_send(socket, &hello, -1);
+    while (channel_receive(socket, &request, &fd) == sizeof request)
+        *right += send_reply(socket, &request);
     _exit(0);
 }
 
@@ -226,6 +220,6 @@ int main(int argc, char **argv)
         taken += call(p, i);
     close(ends[0]);
     waitpid(puppet, NULL, 0);
-    printf("%u calls, %u right answers, %u taken for right\n", calls, *right, taken);
+    printf("%u calls, %u right replies, %u accepted\n", calls, *right, taken);
     return taken == *right && taken > 0 && taken < calls ? 0 : 1;
 }

@@ -24,14 +24,14 @@
 #include "../../../labs/testkit/shared/wire.h"
 
 /* A name that the puppet also has; the submission must get its own. */
-int answer(void)
+int park(void)
 {
     return 42;
 }
 
 long add(long a, long b, long c, long d, long e, long f)
 {
-    return answer() == 42 ? a + b + c + d + e + f : -1;
+    return park() == 42 ? a + b + c + d + e + f : -1;
 }
 
 int set_errno(int error)
@@ -358,7 +358,7 @@ int child_and_grandchild_write(int *number)
 int look_at_fork_server(void)
 {
     char path[64], byte;
-    struct iovec here = {.iov_base = &byte, .iov_len = 1}, there = {&answer, 1};
+    struct iovec here = {.iov_base = &byte, .iov_len = 1}, there = {&park, 1};
     int fd;
 
     snprintf(path, sizeof path, "/proc/%d/mem", getppid());

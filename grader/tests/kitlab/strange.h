@@ -26,9 +26,9 @@ int open_leak(void);
 int zombie(void);
 int daemon_and_die(void);
 int close_all(void);
-int forge(int kind); /* an answer of its own, then a hang */
+int forge(int kind); /* a reply of its own, then a hang */
 int forge_from_child(void);
-int flood(void); /* answers until the socket is full */
+int flood(void); /* replies until the socket is full */
 int stop_self(void);
 int make_objects(const char *name);
 int remove_objects(const char *name);

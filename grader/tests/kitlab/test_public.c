@@ -137,17 +137,17 @@ TEST(catches_a_child_that_returns_while_its_parent_waits, "A rule.")
     return_in_child_only();
 }
 
-TEST(catches_an_answer_without_the_nonce, "A rule.")
+TEST(catches_a_reply_without_the_nonce, "A rule.")
 {
     forge(FRAME_RETURNED);
 }
 
-TEST(catches_an_answer_of_a_child, "A rule.")
+TEST(catches_a_reply_of_a_child, "A rule.")
 {
     forge_from_child();
 }
 
-TEST(catches_answers_in_advance, "A rule.")
+TEST(catches_replies_in_advance, "A rule.")
 {
     flood();
     assert_int_equal(add(0, 0, 0, 0, 0, 0), 0);

@@ -1,11 +1,12 @@
 /* fork_server.c - the first process of a sandbox, which never loads student
  * code (fork_server.h).
  *
- * Theory of operation.  At the other end of its socket sits the test process
- * (test/fork_server_client.c).  On FRAME_START it makes a socket pair, forks a
- * puppet that keeps one end (requests.c), and passes the other end back.  So
- * all puppets share the sandbox's namespaces, and it can wait for each of
- * them, list what they left (objects.c), and end whatever descends from it.
+ * Theory of operation.  The test process (test/fork_server_client.c) has the
+ * other end of its socket.  On FRAME_START the fork server makes a socket pair,
+ * forks a puppet that keeps one end (requests.c), and sends the other end back.
+ * So all puppets share the sandbox's namespaces, and the fork server can wait
+ * for each of them, list the objects they left (objects.c), and kill every
+ * process that descends from it.
  */
 #include "fork_server.h"
 
@@ -29,8 +30,8 @@ enum { WAIT_MS = 10000, MAX_CHILDREN = 64 };
 
 static struct fork_server server;
 
-/* The puppets that have not been waited for: by number, as a process that a
- * submission left behind may bear any name. */
+/* The puppets that have not been waited for, by pid: a process that a
+ * submission left behind may have any name. */
 static pid_t puppets[4 * MAX_PUPPETS];
 static size_t npuppets;
 
@@ -60,15 +61,15 @@ static void forget(pid_t pid)
         *known = 0;
 }
 
-static void answer(int kind, const struct frame *question, uint64_t value, int error, int fd)
+static void reply(int kind, const struct frame *request, uint64_t value, int error, int fd)
 {
-    struct frame frame = {.kind = kind, .error = error, .nonce = question->nonce, .words = {value}};
+    struct frame frame = {.kind = kind, .error = error, .nonce = request->nonce, .words = {value}};
 
     channel_send(server.fd, &frame, fd);
 }
 
 /* In the new process; own_end is its end of the socket pair. */
-__attribute__((noreturn)) static void become_puppet(const struct frame *question, int own_end,
+__attribute__((noreturn)) static void become_puppet(const struct frame *request, int own_end,
                                                     int arena_fd)
 {
     int test_fd;
@@ -78,12 +79,12 @@ __attribute__((noreturn)) static void become_puppet(const struct frame *question
     close(own_end);
     if (test_fd < 0)
         _exit(1);
-    if (server.log_fd >= 0) /* now: what a test sees open before a call is open after it */
+    if (server.log_fd >= 0) /* before a test can list the puppet's descriptors */
         close(server.log_fd);
-    run_puppet(test_fd, question, arena_fd, server.submission_path);
+    run_puppet(test_fd, request, arena_fd, server.submission_path);
 }
 
-static void start_puppet(const struct frame *question, int arena_fd)
+static void start_puppet(const struct frame *request, int arena_fd)
 {
     int ends[2] = {-1, -1};
     int on = 1;
@@ -94,21 +95,21 @@ static void start_puppet(const struct frame *question, int arena_fd)
         pid = fork();
     if (pid == 0) {
         close(ends[0]);
-        become_puppet(question, ends[1], arena_fd);
+        become_puppet(request, ends[1], arena_fd);
     }
     if (pid > 0) {
         remember(pid);
-        answer(FRAME_STARTED, question, pid, 0, ends[0]);
+        reply(FRAME_STARTED, request, pid, 0, ends[0]);
     } else
-        answer(FRAME_FAILED, question, 0, errno, -1);
+        reply(FRAME_FAILED, request, 0, errno, -1);
     if (ends[0] >= 0) {
         close(ends[0]);
         close(ends[1]);
     }
 }
 
-/* Waits for a puppet that is dead, or about to be.  One that a process of its
- * own traces is dead and cannot be waited for: that must not block the server. */
+/* Waits for a puppet that is dead, or about to be.  A dead puppet that another
+ * process traces cannot be waited for; that must not block the fork server. */
 static pid_t wait_with_limit(pid_t pid, int *status)
 {
     struct pollfd end = {.fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
@@ -124,24 +125,24 @@ static pid_t wait_with_limit(pid_t pid, int *status)
     return waited;
 }
 
-static void wait_for_puppet(const struct frame *question)
+static void wait_for_puppet(const struct frame *request)
 {
-    pid_t pid = question->words[0];
+    pid_t pid = request->words[0];
     int status;
 
     if (wait_with_limit(pid, &status) != pid) {
-        answer(FRAME_FAILED, question, 0, errno, -1);
+        reply(FRAME_FAILED, request, 0, errno, -1);
         return;
     }
     forget(pid);
-    answer(FRAME_WAITED, question, status, 0, -1);
+    reply(FRAME_WAITED, request, status, 0, -1);
     if (WIFEXITED(status))
         log_puppet_ended(pid);
 }
 
-/* Ends everything that descends from the fork server: orphans become its
- * children, for it is process 1 of its sandbox or their subreaper.  All are
- * killed before any is waited for, since one may trace another. */
+/* Kills every descendant of the fork server: orphans become its children, for
+ * it is process 1 of its sandbox or their subreaper.  All are killed before any
+ * is waited for, since one may trace another. */
 static void sweep(void)
 {
     struct process_info children[MAX_CHILDREN];
@@ -172,26 +173,26 @@ void fork_server_run(const struct fork_server *settings)
 {
     server = *settings;
     for (;;) {
-        struct frame question;
+        struct frame request;
         int fd;
 
-        if (channel_receive(server.fd, &question, &fd) <= 0) {
+        if (channel_receive(server.fd, &request, &fd) <= 0) {
             sweep();
             _exit(0);
         }
-        switch (question.kind) {
+        switch (request.kind) {
         case FRAME_START:
-            start_puppet(&question, fd);
+            start_puppet(&request, fd);
             break;
         case FRAME_WAIT:
-            wait_for_puppet(&question);
+            wait_for_puppet(&request);
             break;
         case FRAME_OBJECTS:
             send_objects();
             break;
         case FRAME_SWEEP:
             sweep();
-            answer(FRAME_SWEPT, &question, 0, 0, -1);
+            reply(FRAME_SWEPT, &request, 0, 0, -1);
             break;
         }
         if (fd >= 0)

@@ -6,12 +6,12 @@
 
 struct fork_server {
     int fd;     /* its socket to the test process */
-    int log_fd; /* Valgrind's log, which no puppet gets; -1: none */
+    int log_fd; /* Valgrind's log, closed in puppets; -1: none */
     const char *submission_path;
 };
 
-/* Serves until the test process closes its end, and ends with all its
- * descendants then. */
+/* Serves requests until the test process closes its end of the socket; then
+ * kills all descendants and exits. */
 __attribute__((noreturn)) void fork_server_run(const struct fork_server *);
 
 #endif

@@ -4,7 +4,7 @@
  *     puppet --fork-server FD --submission PATH [--log-fd N] [--debug]
  *
  * FD is one end of a SOCK_SEQPACKET socket pair; the test binary has the
- * other.  --log-fd is the descriptor of Valgrind's log, which no puppet gets.
+ * other.  --log-fd is the descriptor of Valgrind's log, closed in puppets.
  * --debug keeps the process dumpable, for gdb.
  */
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include "shared/exit_status.h"
 #include "shared/wire.h"
 
-/* No descriptor that was inherited by mistake may reach a puppet. */
+/* Puppets must not have descriptors that were inherited by mistake. */
 static void close_inherited_fds(int fd, int log_fd)
 {
     int low = log_fd < 0 ? fd : log_fd < fd ? log_fd : fd;
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     int given_fd = settings.fd;
 
     if (!debug)
-        prctl(PR_SET_DUMPABLE, 0); /* puppets share this uid, and must not look in here */
+        prctl(PR_SET_DUMPABLE, 0); /* puppets share this uid, and must not read its memory */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     settings.fd = fcntl(given_fd, F_DUPFD_CLOEXEC, OWN_FDS);
     if (settings.fd < 0) {

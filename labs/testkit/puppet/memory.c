@@ -1,8 +1,8 @@
-/* memory.c - the arena as a puppet has it (memory.h).
+/* memory.c - the arena in a puppet (memory.h).
  *
- * The test makes the arena (test/arena.c) and says by marks in the control
- * page what each piece of it is: Memcheck saw all of it mapped, and knows
- * nothing about it by itself.
+ * The test creates the arena (test/arena.c) and describes each piece by a mark
+ * in the control page.  Memcheck only sees one large mapping, so the marks also
+ * tell it which bytes are accessible and which are defined.
  */
 #include "memory.h"
 
@@ -20,9 +20,9 @@
 static int arena_fd = -1; /* for forked children; -1 in them */
 static struct slot *slot;
 
-/* An access to a trap page parks the puppet where it is, with every lock that
- * it holds, until the test kills it or lets it go on.  Any other fault ends
- * the process as it would have without this handler. */
+/* An access to a trap page parks the puppet, with every lock that it holds,
+ * until the test kills it or releases it.  Any other fault ends the process as
+ * it would without this handler. */
 static void on_segv(int signal, siginfo_t *info, void *context)
 {
     uintptr_t at = (uintptr_t)info->si_addr - (uintptr_t)ARENA_ADDRESS;
@@ -77,15 +77,15 @@ void apply_marks(void)
     }
 }
 
-/* In a forked child.  A program's memory is its own after fork(), and what the
- * test allocated stands for the caller's variables: `status[i] = fork()` must
- * not write the child's 0 where the parent reads.  The control page is not the
- * program's and stays shared: a child's calls are counted and made to fail. */
+/* In a forked child.  After fork() a child has its own copy of memory, and the
+ * arena stands for the caller's variables: `status[i] = fork()` must not write
+ * the child's 0 where the parent reads.  The control page is the kit's and stays
+ * shared, so that a child's calls are counted and can fail. */
 static void make_arena_private(void)
 {
     log_no_leaks();
     if (arena_fd < 0)
-        return; /* the child of a child: it is private already */
+        return; /* the child of a child: its copy is private already */
     syscall(SYS_mmap, ARENA_ADDRESS + sizeof(struct control), ARENA_BYTES - sizeof(struct control),
             PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, arena_fd, sizeof(struct control));
     syscall(SYS_close, arena_fd);

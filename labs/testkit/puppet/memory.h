@@ -1,5 +1,5 @@
-/* memory.h - the arena as a puppet has it: mapped, with the test's marks
- * applied, private in forked children (memory.c).
+/* memory.h - the arena in a puppet: mapped, with the test's marks applied,
+ * private in forked children (memory.c).
  */
 #ifndef MEMORY_H
 #define MEMORY_H
@@ -10,13 +10,13 @@
 
 /* Maps the arena that fd refers to, arranges that forked children get a copy
  * of their own, and catches accesses to trap pages, which park the puppet at
- * slot->trapped.  Takes fd over.  Once in a process; false when it cannot. */
+ * slot->trapped.  Closes fd.  Once in a process; false when it fails. */
 bool memory_open(int fd, struct slot *slot);
 
-/* Carries out the marks that the test has added since the last time. */
+/* Applies the marks that the test has added since the last call. */
 void apply_marks(void);
 
-/* Before exec: a fault ends the program as it ends any other. */
+/* Before exec: gives SIGSEGV its default action again. */
 void memory_ignore_traps(void);
 
 #endif

@@ -1,17 +1,17 @@
-/* objects.c - lists what lies about in the sandbox (objects.h): for
+/* objects.c - lists the objects left in the sandbox (objects.h), for
  * leftovers() on the test's side (test/leftovers.c).
  */
 #include "objects.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/process.h"
+#include "shared/text.h"
 
 enum { MAX_CHILDREN = 64 };
 
@@ -19,18 +19,6 @@ struct listing {
     char *text;
     size_t size;
 };
-
-static void add_line(const struct listing *list, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void add_line(const struct listing *list, const char *format, ...)
-{
-    size_t used = strlen(list->text);
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(list->text + used, list->size - used, format, args);
-    va_end(args);
-}
 
 static bool is_dots(const char *name)
 {
@@ -48,7 +36,7 @@ static void add_files(const struct listing *list, const char *directory, const c
         if (!is_dots(entry->d_name) &&
             fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
             st.st_uid == geteuid())
-            add_line(list, "%s /%.200s\n", kind, entry->d_name);
+            text_add(list->text, list->size, "%s /%.200s\n", kind, entry->d_name);
     }
     if (dir)
         closedir(dir);
@@ -67,7 +55,7 @@ static void add_system_v(const struct listing *list, const char *file, const cha
         unsigned uid;
 
         if (sscanf(line, uid_format, &key, &id, &uid) == 3 && uid == geteuid())
-            add_line(list, "%s, id %d, key 0x%08x\n", kind, id, (unsigned)key);
+            text_add(list->text, list->size, "%s, id %d, key 0x%08x\n", kind, id, (unsigned)key);
     }
     if (table)
         fclose(table);
@@ -89,5 +77,5 @@ void list_objects(char *text, size_t size, pid_t reaper, bool (*is_puppet)(pid_t
                  "%d %d %*o %*u %*u %*d %*d %*u %*u %u");
     for (size_t i = 0; i < n; i++)
         if (children[i].state != 'Z' && !is_puppet(children[i].pid))
-            add_line(&list, "process %s, pid %d\n", children[i].name, children[i].pid);
+            text_add(text, size, "process %s, pid %d\n", children[i].name, children[i].pid);
 }

@@ -1,4 +1,4 @@
-/* objects.h - what lies about in the sandbox (objects.c). */
+/* objects.h - lists the objects left in the sandbox (objects.c). */
 #ifndef OBJECTS_H
 #define OBJECTS_H
 
@@ -9,7 +9,7 @@
 /* Lists into text, one per line: POSIX shared memory, semaphores and message
  * queues and System V objects of this user, and the processes that have become
  * children of `reaper` without being its puppets (is_puppet says which are).
- * What does not fit is cut off. */
+ * A list that does not fit is cut off and ends with "...". */
 void list_objects(char *text, size_t size, pid_t reaper, bool (*is_puppet)(pid_t));
 
 #endif

@@ -3,8 +3,8 @@
  * Theory of operation.  A puppet maps the arena, sends FRAME_HELLO, and then
  * serves one request at a time: call a function of the submission, run a
  * script of such calls, accept or close a descriptor, execute a program.  It
- * decides nothing: whatever student code does to this process, the test only
- * ever sees frames, and checks each.
+ * judges nothing: student code can do anything to this process, and the test
+ * checks every frame that comes from it.
  *
  * Partner: test/frames.c, the other end.
  */
@@ -29,16 +29,15 @@ static pid_t self;
 static struct slot *slot;
 static const char *submission_path;
 
-static void send_or_exit(int kind, const struct frame *question, uint64_t value, int error,
+static void send_or_exit(int kind, const struct frame *request, uint64_t value, int error,
                          const char *text)
 {
-    struct frame answer = {
-        .kind = kind, .error = error, .nonce = question->nonce, .words = {value}};
+    struct frame reply = {.kind = kind, .error = error, .nonce = request->nonce, .words = {value}};
 
     if (text)
-        snprintf(answer.text, sizeof answer.text, "%s", text);
-    if (channel_send(test_fd, &answer, -1) < 0)
-        _exit(0); /* the test has ended, and nothing else waits for the answer */
+        snprintf(reply.text, sizeof reply.text, "%s", text);
+    if (channel_send(test_fd, &reply, -1) < 0)
+        _exit(0); /* the test has ended, and nothing else waits for the reply */
 }
 
 /* ---- calls -------------------------------------------------------------- */
@@ -55,37 +54,37 @@ static uint64_t invoke(function_of_words *function, const uint64_t w[], int *err
     return value;
 }
 
-static function_of_words *find(const char *name, const struct frame *question)
+static function_of_words *find(const char *name, const struct frame *request)
 {
     char why[FRAME_TEXT_BYTES];
     function_of_words *function = submission_function(submission_path, name, why, sizeof why);
 
     if (!function)
-        send_or_exit(FRAME_REFUSED, question, 0, 0, why);
+        send_or_exit(FRAME_REFUSED, request, 0, 0, why);
     return function;
 }
 
 /* fork() inside the function returns twice; the child must not go on to read
  * the socket.  It reports that it returned, and exits. */
-static void exit_if_child(const struct frame *question)
+static void exit_if_child(const struct frame *request)
 {
     if (getpid() == self)
         return;
-    send_or_exit(FRAME_CHILD_RETURNED, question, 0, 0, NULL);
+    send_or_exit(FRAME_CHILD_RETURNED, request, 0, 0, NULL);
     _exit(0);
 }
 
-static void call(const struct frame *question)
+static void call(const struct frame *request)
 {
-    function_of_words *function = find(question->text, question);
+    function_of_words *function = find(request->text, request);
     uint64_t value;
     int error;
 
     if (!function)
         return;
-    value = invoke(function, question->words, &error);
-    exit_if_child(question);
-    send_or_exit(FRAME_RETURNED, question, value, error, NULL);
+    value = invoke(function, request->words, &error);
+    exit_if_child(request);
+    send_or_exit(FRAME_RETURNED, request, value, error, NULL);
 }
 
 static uint64_t argument(uint64_t word, const struct script_call calls[], uint64_t done)
@@ -97,13 +96,13 @@ static uint64_t argument(uint64_t word, const struct script_call calls[], uint64
     return calls[index].value;
 }
 
-static void run_script(const struct frame *question)
+static void run_script(const struct frame *request)
 {
-    struct script_call *calls = (struct script_call *)question->words[0];
-    uint64_t count = question->words[1];
+    struct script_call *calls = (struct script_call *)request->words[0];
+    uint64_t count = request->words[1];
 
     for (uint64_t i = 0; i < count; i++) {
-        function_of_words *function = find(calls[i].function, question);
+        function_of_words *function = find(calls[i].function, request);
         uint64_t words[FRAME_WORDS];
 
         if (!function)
@@ -111,34 +110,34 @@ static void run_script(const struct frame *question)
         for (int k = 0; k < FRAME_WORDS; k++)
             words[k] = argument(calls[i].words[k], calls, i);
         calls[i].value = invoke(function, words, &calls[i].error);
-        exit_if_child(question);
+        exit_if_child(request);
         calls[i].done = 1;
     }
-    send_or_exit(FRAME_RETURNED, question, count, 0, NULL);
+    send_or_exit(FRAME_RETURNED, request, count, 0, NULL);
 }
 
 /* ---- descriptors and programs --------------------------------------------- */
 
-static void accept_fd(const struct frame *question, int fd)
+static void accept_fd(const struct frame *request, int fd)
 {
-    int number = question->words[0];
+    int number = request->words[0];
 
     if (fd == number)
         fcntl(fd, F_SETFD, 0);
     else if (dup2(fd, number) < 0 || close(fd) < 0)
         _exit(1);
-    send_or_exit(FRAME_RETURNED, question, 0, 0, NULL);
+    send_or_exit(FRAME_RETURNED, request, 0, 0, NULL);
 }
 
-static void exec_program(const struct frame *question)
+static void exec_program(const struct frame *request)
 {
-    char *const *argv = (char *const *)question->words[0];
+    char *const *argv = (char *const *)request->words[0];
     char why[FRAME_TEXT_BYTES];
 
     memory_ignore_traps();
     execv(argv[0], argv);
     snprintf(why, sizeof why, "cannot execute %.60s: %s", argv[0], strerror(errno));
-    send_or_exit(FRAME_REFUSED, question, 0, errno, why);
+    send_or_exit(FRAME_REFUSED, request, 0, errno, why);
 }
 
 /* ---- the request loop ----------------------------------------------------- */
@@ -146,28 +145,28 @@ static void exec_program(const struct frame *question)
 __attribute__((noreturn)) static void serve_requests(void)
 {
     for (;;) {
-        struct frame question;
+        struct frame request;
         int fd;
 
-        if (channel_receive(test_fd, &question, &fd) <= 0)
+        if (channel_receive(test_fd, &request, &fd) <= 0)
             _exit(0);
         apply_marks();
-        switch (question.kind) {
+        switch (request.kind) {
         case FRAME_CALL:
-            call(&question);
+            call(&request);
             break;
         case FRAME_SCRIPT:
-            run_script(&question);
+            run_script(&request);
             break;
         case FRAME_GIVE_FD:
-            accept_fd(&question, fd);
+            accept_fd(&request, fd);
             break;
         case FRAME_CLOSE_FD:
-            close(question.words[0]);
-            send_or_exit(FRAME_RETURNED, &question, 0, 0, NULL);
+            close(request.words[0]);
+            send_or_exit(FRAME_RETURNED, &request, 0, 0, NULL);
             break;
         case FRAME_EXEC:
-            exec_program(&question);
+            exec_program(&request);
             break;
         default:
             _exit(0);
@@ -190,7 +189,7 @@ void run_puppet(int fd, const struct frame *start, int arena_fd, const char *pat
     test_fd = fd;
     submission_path = path;
     slot = &CONTROL->slots[start->words[0]];
-    prctl(PR_SET_DUMPABLE, 1); /* student code may look at itself, as anywhere */
+    prctl(PR_SET_DUMPABLE, 1); /* so that student code can read its own /proc entries */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "puppet");
     if ((int64_t)start->words[1] >= 0)

@@ -11,6 +11,7 @@
 #include "shared/wire.h"
 #include "valgrind_log.h"
 
+/* For dl_iterate_phdr(): logs where the submission's code lies. */
 static int log_code(struct dl_phdr_info *info, size_t size, void *map)
 {
     (void)size;

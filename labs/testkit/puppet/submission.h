@@ -5,13 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Every argument is an integer or a pointer, which the calling conventions of
- * the 64-bit Unix systems pass in registers of their own; a function that
- * takes fewer never looks at the rest. */
+/* Every argument is an integer or a pointer.  The calling convention passes
+ * six of them in registers, and a function with fewer parameters ignores the
+ * rest. */
 typedef uint64_t function_of_words(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 
-/* The function of this name; loads the submission at path first, if that has
- * not happened.  NULL, with the reason in why, when there is none. */
+/* Returns the function of this name; the first call loads the submission at
+ * path.  NULL, with the reason in why, when there is none. */
 function_of_words *submission_function(const char *path, const char *name, char *why, size_t size);
 
 #endif

@@ -1,15 +1,15 @@
-/* valgrind_log.h - the lines that the kit itself writes into Valgrind's log.
+/* valgrind_log.h - the kit's own lines in Valgrind's log (valgrind_log.c).
  * Without Valgrind these functions do nothing.
  *
- * Valgrind puts "**PID** " in front of each:
+ * Valgrind puts "**PID** " in front of each line:
  *
  *     **4711** submission loaded
  *     **4711** submission at 4a21000 to 4a22fff
  *     **4700** puppet 4711 ended
  *
- * This is their only writer.  Their only reader is grader/labkit, which takes
- * from them which processes owe a report and which addresses are the
- * student's code.
+ * Their only reader is parse() in grader/labkit/grading/memcheck.py.  They tell
+ * it which processes must have written a report and which addresses belong to
+ * the student's code.
  */
 #ifndef VALGRIND_LOG_H
 #define VALGRIND_LOG_H
@@ -19,15 +19,15 @@
 /* This process is about to load the submission: a report must follow. */
 void log_submission_loaded(void);
 
-/* The submission's code lies at [start, end): the file that a stack names can
- * be changed with a #line, the address cannot. */
+/* The submission's code lies at [start, end).  A #line can forge the file that
+ * a stack names; the address cannot be forged. */
 void log_submission_at(unsigned long start, unsigned long end);
 
 /* A puppet exited normally, so its report must be complete. */
 void log_puppet_ended(pid_t pid);
 
 /* In a forked child of a puppet: it reports no leaks.  Its memory is a copy
- * that is gone at exec or _exit, so that what it "lost" is no leak. */
+ * that is gone at exec or _exit, so that nothing in it can leak. */
 void log_no_leaks(void);
 
 #endif

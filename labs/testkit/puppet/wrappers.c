@@ -1,4 +1,4 @@
-/* wrappers.c - libc calls that fail when a test wants them to.
+/* wrappers.c - calls to libc that fail as a test has planned.
  *
  * The puppet executable defines these functions over libc's, and the dynamic
  * linker finds the executable's first: what a submission calls comes through
@@ -6,9 +6,9 @@
  * the planned errno, or passes on to the real function.  The plan lies in the
  * arena's control page, so that it holds for forked children as well.
  *
- * Only these names are exported (all else has hidden visibility), or a name of
- * the submission could meet one of the puppet's.  What libc calls inside
- * itself (popen, system, fopen) and raw system calls pass by.
+ * Only these names are exported; all else has hidden visibility, so that no
+ * name of the submission resolves to one of the puppet's.  Calls within libc
+ * (popen, system, fopen) and raw system calls do not come through here.
  */
 #include "wrappers.h"
 
@@ -30,6 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shared/xorshift.h"
+
 static struct slot *_Atomic armed; /* NULL: there is no plan */
 static pid_t puppet;               /* the process that armed it */
 
@@ -44,14 +46,14 @@ void faults_disarm(void)
     armed = NULL;
 }
 
-/* What the plan has for one call. */
+/* What the plan says of one call. */
 struct decision {
     struct slot *slot; /* NULL: there is no plan */
-    int error;         /* 0: let it happen */
+    int error;         /* 0: the call is made */
     size_t at_most;    /* bytes, for read and write */
     uint64_t seed;     /* of the pause after the call */
     uint64_t max_us;
-    bool hold; /* after the call, until the test lets go */
+    bool hold; /* after the call, until fault_release() */
 };
 
 static void pause_for(struct slot *slot, uint64_t seed, uint64_t max_us)
@@ -61,11 +63,8 @@ static void pause_for(struct slot *slot, uint64_t seed, uint64_t max_us)
 
     if (max_us == 0)
         return;
-    seed ^= seed >> 12;
-    seed ^= seed << 25;
-    seed ^= seed >> 27;
-    pause.tv_nsec = (seed * 0x2545f4914f6cdd1d >> 33) % max_us * 1000;
-    if (getpid() != puppet) { /* a child may be killed in here, and never subtract */
+    pause.tv_nsec = (xorshift64star(&seed) >> 33) % max_us * 1000;
+    if (getpid() != puppet) { /* a child may be killed during the pause, and never subtract */
         clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     } else {
         atomic_fetch_add(&slot->delayed, 1);
@@ -77,7 +76,7 @@ static void pause_for(struct slot *slot, uint64_t seed, uint64_t max_us)
 
 static struct decision enter(enum fault_call call)
 {
-    /* Once: a thread of the submission may be in here when the call returns. */
+    /* Read once: a thread may be here when the call returns and disarms. */
     struct slot *slot = armed;
     struct decision decision = {.slot = slot, .at_most = SIZE_MAX};
     unsigned nth, nfaults;
@@ -133,9 +132,9 @@ static void leave(const struct decision *decision)
         park(&decision->slot->held, &decision->slot->nfaults);
 }
 
-/* Some names have two versions in libc, with different structures behind them
- * (pthread_cond_wait).  Before glibc 2.36 RTLD_NEXT finds the old one; asked
- * of the library itself it is the one that a program is linked with. */
+/* Some names have two versions in libc, for different structures
+ * (pthread_cond_wait).  Before glibc 2.36, RTLD_NEXT finds the old one; dlsym()
+ * on the library itself finds the one that a program is linked with. */
 static void *libc_function(const char *name)
 {
     void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
@@ -311,7 +310,7 @@ static bool has_mode(int flags)
     return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
 }
 
-/* The variadic calls: open(path, flags[, mode]) and its kin. */
+/* The variadic open(path, flags[, mode]) and open64(). */
 #define WRAP_OPEN(name)                                                                            \
     int name(const char *path, int flags, ...)                                                     \
     {                                                                                              \
@@ -340,11 +339,12 @@ WRAP_OPEN(open64)
 WRAP(FAULT_FTRUNCATE, -1, int, ftruncate, (int fd, off_t length), fd, length)
 WRAP(FAULT_FTRUNCATE, -1, int, ftruncate64, (int fd, off64_t length), fd, length)
 
-/* ---- maps --------------------------------------------------------------- */
+/* ---- memory mappings ---------------------------------------------------- */
 
-/* Where the next shared map of this puppet goes: puppets are forked from one
- * process and would map alike, and a pointer stored in shared memory would go
- * unnoticed.  A hint only; where it does not fit, any place is good. */
+/* Where the next shared mapping of this puppet goes, or NULL.  Puppets are
+ * forked from one process and would all map at the same address, which would
+ * hide a pointer stored in shared memory.  A hint only: where it does not fit,
+ * any other address is good. */
 static void *displaced(void)
 {
     static atomic_uint maps;

@@ -4,14 +4,13 @@
 
 #include "shared/wire.h"
 
-/* From here to faults_disarm() the wrappers follow the slot's plan; outside
- * they only pass calls on. */
+/* From here to faults_disarm() the wrappers carry out the slot's plan;
+ * otherwise they only pass calls on to libc. */
 void faults_arm(struct slot *slot);
 void faults_disarm(void);
 
-/* Raises a flag in the control page and sleeps until the test lowers it.  Does
- * not sleep when the test no longer wants it: when *wanted, if there is one, is
- * 0 by then. */
+/* Sets a flag and sleeps until the test clears it.  Returns at once if
+ * `*wanted` is already 0; wanted may be NULL. */
 void park(atomic_uint *flag, const atomic_uint *wanted);
 
 #endif

@@ -1,6 +1,6 @@
-/* channel.c - frames over a socket (channel.h).  The one place that deals
- * with control messages: SCM_RIGHTS carries a descriptor, SCM_CREDENTIALS the
- * sender's pid, which the kernel fills in and nobody can forge.
+/* channel.c - frames over a socket (channel.h).  Only this file handles control
+ * messages: SCM_RIGHTS carries a descriptor, SCM_CREDENTIALS the sender's pid,
+ * which the kernel fills in, so that it cannot be forged.
  */
 #include "channel.h"
 

@@ -1,5 +1,5 @@
-/* channel.h - frames over a SOCK_SEQPACKET socket, with a descriptor beside
- * them if need be, and the sender's pid as the kernel tells it.
+/* channel.h - frames over a SOCK_SEQPACKET socket, optionally with a
+ * descriptor, and with the sender's pid as the kernel states it (channel.c).
  */
 #ifndef CHANNEL_H
 #define CHANNEL_H
@@ -8,12 +8,13 @@
 
 #include "wire.h"
 
-/* Sends one frame, and fd with it unless that is -1.  0, or -1 with errno. */
+/* Sends one frame, and fd with it unless that is -1.  Returns 0, or -1 with
+ * errno. */
 int channel_send(int socket, const struct frame *frame, int fd);
 
 /* Receives one frame; *fd is the descriptor that came with it, close-on-exec,
- * or -1.  Returns the number of bytes of the message (any number but
- * sizeof(struct frame) is not a frame), 0 at the end, -1 with errno. */
+ * or -1.  Returns the size of the message in bytes (it is a frame only if that
+ * is sizeof(struct frame)), 0 at the end, -1 with errno. */
 ssize_t channel_receive(int socket, struct frame *frame, int *fd);
 
 /* As channel_receive, for a socket with SO_PASSCRED: *sender is the pid of the

@@ -1,11 +1,11 @@
-/* exit_status.h - how a test binary ends.  Its exit status is the verdict;
- * labkit reads nothing else for it (grader/labkit has the same numbers).
+/* exit_status.h - the exit statuses of a test binary.  The status alone is the
+ * verdict (class TestExit in grader/labkit/grading/run.py has the same numbers).
  */
 #ifndef EXIT_STATUS_H
 #define EXIT_STATUS_H
 
 enum exit_status {
-    STATUS_PASSED = 0,       /* every test that was to run passed */
+    STATUS_PASSED = 0,       /* every chosen test passed */
     STATUS_FAILED = 1,       /* a test failed: the submission is wrong */
     STATUS_USAGE = 2,        /* the command line is wrong; no test ran */
     STATUS_GRADER_ERROR = 3, /* the grader is broken: never a score */

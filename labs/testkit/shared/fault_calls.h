@@ -1,4 +1,4 @@
-/* fault_calls.h - the calls of a submission that a plan can make fail.
+/* fault_calls.h - the calls to libc that a test can make fail.
  *
  * One name stands for its variants: FAULT_PIPE for pipe and pipe2, FAULT_FORK
  * for fork and vfork.  Each has its wrappers in puppet/wrappers.c.

@@ -1,9 +1,9 @@
-/* process.c - what /proc tells about a process from outside (process.h).
+/* process.c - a process seen from outside, through /proc (process.h).
  *
- * A process of another user may hide its descriptors and system calls from a
- * grader that is root without CAP_SYS_PTRACE, as in an unprivileged
- * container.  Access to them goes by the file-system uid, so the reader takes
- * the owner's for the time of the look.
+ * In an unprivileged container the grader is root without CAP_SYS_PTRACE, and
+ * the kernel hides descriptors and system calls of other users' processes from
+ * it.  The file-system uid decides about access, so the reader takes on the
+ * owner's while it reads.
  */
 #include "process.h"
 
@@ -20,7 +20,7 @@
 
 #include "wire.h"
 
-enum { MAX_PROCESSES = 16384 }; /* that are looked at, on the whole machine */
+enum { MAX_PROCESSES = 16384 }; /* on the whole machine; others are ignored */
 
 struct identity {
     uid_t uid;
@@ -81,7 +81,7 @@ static int by_fd(const void *a, const void *b)
     return ((const struct fd_info *)a)->fd - ((const struct fd_info *)b)->fd;
 }
 
-/* Its socket, and the arena for forked children. */
+/* A puppet's socket, and its arena for forked children. */
 static bool is_puppets_own(const struct fd_info *info)
 {
     return info->fd == OWN_FDS ||
@@ -113,7 +113,7 @@ size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
         info->target[length] = '\0';
         info->cloexec = is_cloexec(pid, info->fd);
         if (info->cloexec && is_puppets_own(info))
-            continue; /* any other descriptor up there is the submission's */
+            continue; /* any other descriptor from OWN_FDS on is the submission's */
         n++;
     }
     if (dir)
@@ -139,7 +139,7 @@ static bool read_stat(pid_t pid, struct process_info *info, pid_t *parent)
     close_mark = strrchr(text, ')');
     if (!open_mark || !close_mark || sscanf(close_mark + 1, " %c %d", &info->state, parent) != 2)
         return false;
-    /* Its first thread has ended, and others go on: that is no zombie. */
+    /* Where only the first thread has ended, the process is no zombie. */
     if (info->state == 'Z' && sscanf(close_mark + 1, THREADS_OF_STAT, &threads) == 1 && threads > 1)
         info->state = 'S';
     *close_mark = '\0';
@@ -148,7 +148,7 @@ static bool read_stat(pid_t pid, struct process_info *info, pid_t *parent)
     return true;
 }
 
-/* Calls `see` for every process there is, until it returns false. */
+/* Calls `see` for every process on the machine, until it returns false. */
 static void each_process(bool (*see)(const struct process_info *, pid_t parent, void *),
                          void *argument)
 {
@@ -256,8 +256,8 @@ static const struct timed_call {
     {SYS_mq_timedreceive, 4, LIMIT_POINTER, -1},
 };
 
-/* A call that is not in the table counts as sleeping without a limit: the
- * context switches will tell a poller all the same. */
+/* A call that is not in the table counts as sleeping without a limit; polling
+ * with it still shows in the context switches. */
 static void look_at_sleep(const char *task, struct process_activity *out)
 {
     char path[96], text[256];

@@ -1,5 +1,5 @@
-/* process.h - what /proc tells about a process from outside.  For the fork
- * server and for tests; nothing of it needs the process to cooperate.
+/* process.h - a process seen from outside, through /proc (process.c).  For the
+ * fork server and for tests; the process need not cooperate.
  */
 #ifndef PROCESS_H
 #define PROCESS_H
@@ -14,8 +14,9 @@ struct fd_info {
     char target[120]; /* as /proc/PID/fd shows it: "pipe:[4711]" */
     bool cloexec;
 };
-/* The descriptors a process has, without the puppet's own, ascending; at most
- * max are stored.  Returns their number, 0 when the process is gone. */
+/* The open descriptors of a process in ascending order, without those of the
+ * kit; at most max are stored.  Returns their number, 0 when the process is
+ * gone. */
 size_t process_fds(pid_t pid, struct fd_info *out, size_t max);
 
 struct process_info {
@@ -23,26 +24,26 @@ struct process_info {
     char state; /* R S D Z T ... */
     char name[32];
 };
-/* The children of a process, zombies (state Z)
- * included; at most max are stored.  Returns their number. */
+/* The children of a process, zombies (state Z) included; at most max are
+ * stored.  Returns their number. */
 size_t process_children(pid_t pid, struct process_info *out, size_t max);
 
-/* The processes that descend from a process, itself not included, in no
- * order; at most max are stored.  Returns their number. */
+/* The descendants of a process in no particular order; at most max are stored.
+ * Returns their number. */
 size_t process_descendants(pid_t root, pid_t *out, size_t max);
 
 /* The parent of a process, 0 when it is gone. */
 pid_t process_parent(pid_t pid);
 
-/* What all threads of a process did so far, and where they are now. */
+/* What all threads of a process did so far, and their state now. */
 struct process_activity {
     uint64_t cpu_ns;
     uint64_t switches;     /* voluntary context switches */
     bool asleep;           /* every thread is in state S */
-    bool runnable;         /* a thread runs, or would if it got a CPU */
+    bool runnable;         /* a thread is running or ready to run */
     bool in_nap;           /* a thread is in nanosleep, or polls nothing */
     bool in_timed_sleep;   /* a thread sleeps with a time limit */
-    bool in_unknown_sleep; /* it cannot be seen how a thread sleeps */
+    bool in_unknown_sleep; /* a thread sleeps, and its system call is hidden */
 };
 /* False when the process is gone. */
 bool process_activity(pid_t pid, struct process_activity *out);

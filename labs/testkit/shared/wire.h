@@ -1,7 +1,7 @@
-/* wire.h - what the test process and the puppet executable agree on: frames,
- * the arena's address and its control page.  Neither side trusts the other
- * more than this file says: the test checks every frame it receives, and what
- * it reads from the control page explains, but never scores.
+/* wire.h - the protocol between the test process and the puppet executable:
+ * frames, the arena's address and its control page.  The test checks every
+ * frame it receives; what it reads from the control page appears in
+ * explanations and never affects a score.
  */
 #ifndef WIRE_H
 #define WIRE_H
@@ -32,7 +32,7 @@ enum {
  *     |  kind  | error  |     nonce      | words[0] .. words[5] |     text     |
  *     +--------+--------+----------------+----------------------+--------------+
  *
- * An answer repeats the question's nonce.  A descriptor can go with a frame
+ * A reply repeats the nonce of its request.  A descriptor can go with a frame
  * (SCM_RIGHTS), and the kernel adds the sender's pid (SCM_CREDENTIALS):
  *
  *     test process                      puppet
@@ -48,24 +48,24 @@ struct frame {
 };
 
 enum frame_kind {
-    /* to a puppet */
+    /* requests to a puppet */
     FRAME_CALL = 1, /* text: function; words: arguments */
     FRAME_SCRIPT,   /* words: struct script_call *, count */
     FRAME_GIVE_FD,  /* words: number; SCM_RIGHTS: the descriptor */
     FRAME_CLOSE_FD, /* words: number */
     FRAME_EXEC,     /* words: char **argv */
-    FRAME_END,      /* exit by _exit(0); no answer */
-    /* from a puppet */
-    FRAME_HELLO,          /* the first, before the submission is loaded */
+    FRAME_END,      /* exit by _exit(0); no reply */
+    /* replies of a puppet */
+    FRAME_HELLO,          /* to its start, before the submission is loaded */
     FRAME_RETURNED,       /* words: value; error: errno */
     FRAME_REFUSED,        /* text: why the call was not made */
     FRAME_CHILD_RETURNED, /* a forked child returned from the function */
-    /* to the fork server */
+    /* requests to the fork server */
     FRAME_START,   /* words: slot, cpu or -1; SCM_RIGHTS: the arena */
-    FRAME_WAIT,    /* words: pid; the answer comes when it has ended */
-    FRAME_OBJECTS, /* answer: one text message of at most OBJECTS_BYTES */
+    FRAME_WAIT,    /* words: pid; the reply comes when it has ended */
+    FRAME_OBJECTS, /* reply: one text message of at most OBJECTS_BYTES */
     FRAME_SWEEP,   /* end all children */
-    /* from the fork server */
+    /* replies of the fork server */
     FRAME_STARTED, /* words: pid in the sandbox; SCM_RIGHTS: the socket */
     FRAME_WAITED,  /* words: status as waitpid stores it */
     FRAME_SWEPT,
@@ -102,8 +102,8 @@ struct script_call { /* a script is an array of these in the arena */
     uint16_t done; /* written by the puppet */
 };
 
-/* A word of this shape in a script stands for the result of an earlier call.
- * No pointer looks like it (not canonical), and no size that a test would pass. */
+/* A word with this tag in a script stands for the return value of an earlier
+ * call.  No pointer has it (it is not canonical), and no size in a test. */
 #define SCRIPT_VALUE_TAG 0x5c1b000000000000u
 #define SCRIPT_VALUE_MASK 0xffff000000000000u
 
@@ -119,13 +119,13 @@ struct script_call { /* a script is an array of these in the arena */
  *       +-- calls[FAULT_FORK] ...   how many such calls were made   (puppet)
  *           faults[0], ... nfaults  which of them fail, and how     (test)
  *           fired, delayed          what the plan has caused        (puppet)
- *           held, trapped           1: parked; 0: go on             (puppet; test)
+ *           held, trapped           1: parked; 0: continue          (puppet; test)
  *
  * Each puppet has the slot of its number, which its forked children share.
- * Student code can write to all of it, so it explains and never scores. */
+ * Student code can write to all of it, so it never affects a score. */
 
-/* What a puppet does with a piece of the arena before its next call.  Memcheck
- * knows nothing about memory that it saw mapped, so it is told. */
+/* What a puppet applies to a piece of the arena before its next request:
+ * Memcheck's state of the bytes, or no access at all. */
 enum mark_kind { MARK_DEFINED = 1, MARK_UNDEFINED, MARK_TRAP };
 struct mark {
     uint32_t kind;
@@ -145,7 +145,7 @@ struct slot {
     struct fault faults[MAX_FAULTS];
     atomic_uint nfaults;
     atomic_uint fired;
-    atomic_uint delayed; /* in an injected pause now */
+    atomic_uint delayed; /* threads in a planned pause now */
     atomic_uint held;    /* parked behind a call until the test sets this to 0 */
     atomic_uint trapped; /* parked at a trap page, likewise */
     atomic_bool displace;

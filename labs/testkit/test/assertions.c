@@ -1,7 +1,7 @@
 /* assertions.c - failures that name the line of the caller (support.h). */
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "failure.h"
 #include "support.h"
 
 static const char *caller_file;
@@ -16,11 +16,8 @@ void from_here(const char *file, int line)
 void fail_call(const char *format, ...)
 {
     char text[8192];
-    va_list args;
 
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
+    FORMAT_ARGUMENTS(text, format);
     print_error("ERROR: %s\n", text);
     _fail(caller_file, caller_line);
     abort(); /* _fail() does not return, but does not say so */

@@ -20,7 +20,7 @@ enum {
     QUIET_LOOKS = 3,
 };
 
-static bool answered(const struct puppet *p)
+static bool has_replied(const struct puppet *p)
 {
     struct pollfd ready = {.fd = p->socket, .events = POLLIN};
 
@@ -41,7 +41,7 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
     int quiet = 0;
 
     do {
-        if (answered(p))
+        if (has_replied(p))
             return PUPPET_RETURNED;
         if (puppet_is_dead(p) || !process_activity(p->pid, &now))
             return PUPPET_DEAD;
@@ -59,7 +59,7 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
         before = now;
         if (quiet < QUIET_LOOKS)
             continue;
-        if (answered(p)) /* it answered before it waited for the next request */
+        if (has_replied(p)) /* it replied before it waited for the next request */
             return PUPPET_RETURNED;
         if (now.in_nap || (now.in_timed_sleep && !limits_allowed))
             return PUPPET_POLLING;
@@ -93,7 +93,7 @@ static void check_blocked(struct puppet *p, bool limits_allowed)
     case PUPPET_HELD:
         testkit_broken("%s is held by fault_hold()", p->doing);
     case PUPPET_DEAD:
-        finish_word(p); /* fails, and says how it ended, unless that answered before it died */
+        finish_word(p); /* fails, and says how it ended, unless it replied before it died */
         test_fail("%s should wait, but returned, and the process ended", p->doing);
     }
 }
@@ -113,7 +113,7 @@ void assert_trapped(struct puppet *p)
     struct deadline until = deadline_start();
 
     while (atomic_load(&p->slot->trapped) == 0) {
-        if (answered(p) || puppet_is_dead(p))
+        if (has_replied(p) || puppet_is_dead(p))
             test_fail("%s returned %d without touching all of the buffer", p->doing, finish(p));
         if (!deadline_look_again(&until))
             test_fail("%s never reached the end of the buffer", p->doing);

@@ -13,7 +13,7 @@
 #include "stub.h"
 #include "support.h"
 
-static void note_answer(const struct puppet *p, uint64_t value, int error)
+static void note_return(const struct puppet *p, uint64_t value, int error)
 {
     char word[64];
 
@@ -26,10 +26,10 @@ static void note_answer(const struct puppet *p, uint64_t value, int error)
 
 uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args)
 {
-    struct frame question = {.kind = FRAME_CALL};
+    struct frame request = {.kind = FRAME_CALL};
     struct puppet *p;
 
-    if (nargs > FRAME_WORDS || strlen(function) >= sizeof question.text)
+    if (nargs > FRAME_WORDS || strlen(function) >= sizeof request.text)
         testkit_broken("%s: a call has at most %d arguments", function, FRAME_WORDS);
     if (script_is_recording()) {
         script_append(function, nargs, args);
@@ -38,10 +38,10 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args)
     p = current_or_new();
     session.calls_begun = true;
     puppet_expect_idle(p, function);
-    strcpy(question.text, function);
-    memcpy(question.words, args, nargs * sizeof *args);
+    strcpy(request.text, function);
+    memcpy(request.words, args, nargs * sizeof *args);
     describe_call(p->doing, sizeof p->doing, function, nargs, args);
-    puppet_send(p, &question, -1);
+    puppet_send(p, &request, -1);
     if (p->beginning) {
         p->beginning = false;
         note_call("%s began", p->doing);
@@ -74,7 +74,7 @@ uint64_t finish_word(struct puppet *p)
         testkit_broken("finish() without begin()");
     value = puppet_receive(p);
     error = errno;
-    note_answer(p, value, error);
+    note_return(p, value, error);
     errno = error;
     return value;
 }

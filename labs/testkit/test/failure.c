@@ -40,11 +40,8 @@ void testkit_broken(const char *format, ...)
 void test_fail(const char *format, ...)
 {
     char text[2048];
-    va_list args;
 
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
+    FORMAT_ARGUMENTS(text, format);
     print_error("[  ERROR   ] --- %s\n", text);
     _fail(session.test->file, session.test->line);
     abort(); /* _fail() does not return, but does not say so */
@@ -63,7 +60,7 @@ bool failure_was_hang(void)
 void wait_until_failed(const char *condition, const char *file, int line)
 {
     failure_is_hang();
-    print_error("ERROR: this did not come about in time: %s\n", condition);
+    print_error("ERROR: timed out waiting for %s\n", condition);
     _fail(file, line);
     abort();
 }
@@ -71,23 +68,17 @@ void wait_until_failed(const char *condition, const char *file, int line)
 void test_ran_out(const char *format, ...)
 {
     char text[512];
-    va_list args;
 
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
+    FORMAT_ARGUMENTS(text, format);
     if (!session.calls_begun)
         testkit_broken("%s", text);
-    test_fail("the submission kept the test going until %s", text);
+    test_fail("the test ran out of resources because of the submission: %s", text);
 }
 
 void note_call(const char *format, ...)
 {
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(calls[ncalls++ % CALLS_SHOWN], sizeof *calls, format, args);
-    va_end(args);
+    FORMAT_ARGUMENTS(calls[ncalls % CALLS_SHOWN], format);
+    ncalls++;
 }
 
 void failure_explain(void)

@@ -27,7 +27,7 @@
 #include "support.h"
 #include "testkit.h"
 
-enum { MAX_ARGUMENTS = 64, ANSWER_SECONDS = 30, END_MS = 1000 };
+enum { MAX_ARGUMENTS = 64, REPLY_SECONDS = 30, END_MS = 1000 };
 
 /* With --wrap, a program that runs the fork server (gdb, valgrind) comes first;
  * its arguments are separated by spaces. */
@@ -74,7 +74,7 @@ static void start_own(void)
 
 void fork_server_open(void)
 {
-    struct timeval wait = {.tv_sec = scaled_limit(ANSWER_SECONDS)};
+    struct timeval wait = {.tv_sec = scaled_limit(REPLY_SECONDS)};
 
     if (session.fork_server < 0)
         start_own();
@@ -126,8 +126,9 @@ __attribute__((noreturn)) static void fail_for_sandbox(const char *how)
     test_fail("the sandbox in which the submission ran has failed: %s", how);
 }
 
-static ssize_t exchange(const struct frame *question, int give_fd, void *message, size_t size,
-                        int *fd)
+/* Sends a request; returns the size of the reply: a frame, or text where fd is
+ * NULL. */
+static ssize_t exchange(const struct frame *request, int give_fd, void *reply, size_t size, int *fd)
 {
     ssize_t n;
 
@@ -135,41 +136,41 @@ static ssize_t exchange(const struct frame *question, int give_fd, void *message
         test_fail("an earlier test ended the sandbox in which the submission ran");
     if (session.fork_server < 0)
         fork_server_open();
-    if (channel_send(session.fork_server, question, give_fd) < 0)
+    if (channel_send(session.fork_server, request, give_fd) < 0)
         fail_for_sandbox(how_it_ended());
-    n = fd ? channel_receive(session.fork_server, message, fd)
-           : recv(session.fork_server, message, size, 0);
+    n = fd ? channel_receive(session.fork_server, reply, fd)
+           : recv(session.fork_server, reply, size, 0);
     if (n == 0 || (n < 0 && errno == ECONNRESET))
         fail_for_sandbox(how_it_ended());
     if (n < 0)
-        fail_for_sandbox(errno == EAGAIN ? "its fork server does not answer" : strerror(errno));
+        fail_for_sandbox(errno == EAGAIN ? "its fork server does not reply" : strerror(errno));
     return n;
 }
 
-bool fork_server_ask(struct frame *question, int give_fd, struct frame *answer, int *fd)
+bool fork_server_request(struct frame *request, int give_fd, struct frame *reply, int *fd)
 {
-    question->nonce = nonce_new();
-    if (exchange(question, give_fd, answer, sizeof *answer, fd) != sizeof *answer ||
-        answer->nonce != question->nonce)
+    request->nonce = nonce_new();
+    if (exchange(request, give_fd, reply, sizeof *reply, fd) != sizeof *reply ||
+        reply->nonce != request->nonce)
         testkit_broken("the fork server and the test do not agree on the frames: "
                        "were they built from the same kit?");
-    return answer->kind != FRAME_FAILED;
+    return reply->kind != FRAME_FAILED;
 }
 
 void fork_server_sweep(void)
 {
-    struct frame question = {.kind = FRAME_SWEEP}, answer;
+    struct frame request = {.kind = FRAME_SWEEP}, reply;
     int fd;
 
     if (session.fork_server >= 0)
-        fork_server_ask(&question, -1, &answer, &fd);
+        fork_server_request(&request, -1, &reply, &fd);
 }
 
 char *fork_server_objects(void)
 {
     static char text[OBJECTS_BYTES];
-    struct frame question = {.kind = FRAME_OBJECTS};
-    ssize_t n = exchange(&question, -1, text, sizeof text - 1, NULL);
+    struct frame request = {.kind = FRAME_OBJECTS};
+    ssize_t n = exchange(&request, -1, text, sizeof text - 1, NULL);
 
     text[n] = '\0';
     return text;

@@ -2,7 +2,7 @@
  * (fork_server_client.c).
  *
  * Each of these fails the test, or is a grader error where student code has
- * not run yet, when the fork server has ended or does not answer.
+ * not run yet, when the fork server has ended or does not reply.
  */
 #ifndef FORK_SERVER_CLIENT_H
 #define FORK_SERVER_CLIENT_H
@@ -14,15 +14,15 @@
 void fork_server_open(void);  /* starts the session's own, if it has none */
 void fork_server_close(void); /* ends it */
 
-/* Asks and waits for the answer.  give_fd goes with the question unless it is
- * -1; *fd is the descriptor that came with the answer, or -1.  False when the
- * answer is FRAME_FAILED (which holds the error). */
-bool fork_server_ask(struct frame *question, int give_fd, struct frame *answer, int *fd);
+/* Sends a request and waits for the reply.  give_fd goes with the request
+ * unless it is -1; *fd is the descriptor that came with the reply, or -1.
+ * False when the reply is FRAME_FAILED (which holds the error). */
+bool fork_server_request(struct frame *request, int give_fd, struct frame *reply, int *fd);
 
 /* Ends everything that runs in the sandbox. */
 void fork_server_sweep(void);
 
-/* The answer to FRAME_OBJECTS, valid until the next call. */
+/* The reply to FRAME_OBJECTS, valid until the next call. */
 char *fork_server_objects(void);
 
 #endif

@@ -1,11 +1,11 @@
-/* frames.c - one request to a puppet and its answer (frames.h).
+/* frames.c - one request to a puppet and its reply (frames.h).
  *
- * Theory of operation.  A request is one frame, its answer another.  The
- * answer must have the right size, repeat the question's nonce and come from
- * the puppet's own pid, as the kernel says; anything else fails the test.
- * Whenever LOOK_MS have passed without an answer, and only then, the test
- * checks whether the puppet is still alive and whether it hangs: it used up its
- * CPU time, or nothing in the sandbox can run any more.
+ * Theory of operation.  A request is one frame, its reply another.  The reply
+ * must have the right size, repeat the request's nonce and come from the
+ * puppet's own pid, as the kernel says; anything else fails the test.  Each
+ * time LOOK_MS have passed without a reply, the test checks whether the puppet
+ * is still alive and whether it hangs: it used up its CPU time, or nothing in
+ * the sandbox can run any more.
  *
  * Partner: puppet/requests.c, the other end.
  */
@@ -31,16 +31,15 @@ enum { CALL_CPU_SECONDS = 5, MAX_SECONDS = 120 };
 void describe_call(char *text, size_t size, const char *function, size_t nargs,
                    const uint64_t args[])
 {
-    size_t used = snprintf(text, size, "%s(", function);
-
-    for (size_t i = 0; i < nargs && used < size; i++) {
+    text[0] = '\0';
+    text_add(text, size, "%s(", function);
+    for (size_t i = 0; i < nargs; i++) {
         char word[64];
 
         arena_describe(args[i], word, sizeof word);
-        used += snprintf(text + used, size - used, "%s%s", i ? ", " : "", word);
+        text_add(text, size, "%s%s", i ? ", " : "", word);
     }
-    if (used < size)
-        snprintf(text + used, size - used, ")");
+    text_add(text, size, ")");
 }
 
 /* ---- a puppet that ends or hangs --------------------------------------------- */
@@ -54,7 +53,7 @@ static void describe_progress(struct puppet *p)
 static void describe_end(int status, char *text, size_t size)
 {
     if (status == -1)
-        snprintf(text, size, "it is gone, and another process waited for it");
+        snprintf(text, size, "another process has already reaped it");
     else if (WIFSIGNALED(status) && sigabbrev_np(WTERMSIG(status)))
         snprintf(text, size, "killed by SIG%s (%s)", sigabbrev_np(WTERMSIG(status)),
                  strsignal(WTERMSIG(status)));
@@ -126,22 +125,22 @@ void puppet_await_end(struct puppet *p)
     }
 }
 
-/* ---- request and answer ------------------------------------------------------ */
+/* ---- request and reply ------------------------------------------------------- */
 
-void puppet_send(struct puppet *p, struct frame *question, int fd)
+void puppet_send(struct puppet *p, struct frame *request, int fd)
 {
-    puppet_expect_idle(p, question->text);
+    puppet_expect_idle(p, request->text);
     if (p->pidfd < 0)
-        testkit_broken("%s: the test has ended this puppet", question->text);
+        testkit_broken("%s: the test has ended this puppet", request->text);
     if (puppet_is_dead(p)) /* between two calls, by a thread or a child of its own */
         fail_for_end(p);
-    question->nonce = p->nonce = nonce_new();
+    request->nonce = p->nonce = nonce_new();
     p->busy = true;
-    if (channel_send(p->socket, question, fd) < 0)
+    if (channel_send(p->socket, request, fd) < 0)
         fail_for_end(p);
 }
 
-struct message { /* one from a puppet, as it came */
+struct message { /* from a puppet, not checked yet */
     struct frame frame;
     ssize_t size;
     int fd;
@@ -170,21 +169,20 @@ static struct message receive(struct puppet *p)
 
 static void check(struct puppet *p, const struct message *m)
 {
-    const struct frame *answer = &m->frame;
+    const struct frame *reply = &m->frame;
 
     if (m->fd >= 0)
         close(m->fd);
-    if (m->size == sizeof *answer && answer->nonce == p->nonce && m->sender != p->pid &&
-        answer->kind == FRAME_CHILD_RETURNED)
-        test_fail("a child of yours returned from %s: after fork() the child must end with exec "
+    if (m->size == sizeof *reply && reply->nonce == p->nonce && m->sender != p->pid &&
+        reply->kind == FRAME_CHILD_RETURNED)
+        test_fail("a child process returned from %s: after fork() the child must end with exec "
                   "or _exit()",
                   p->doing);
-    if (m->size != sizeof *answer || m->fd >= 0 || m->sender != p->pid ||
-        answer->nonce != p->nonce ||
-        (answer->kind != FRAME_RETURNED && answer->kind != FRAME_REFUSED))
-        test_fail("%s: what came back is not the answer to this call", p->doing);
-    if (answer->kind == FRAME_REFUSED)
-        test_fail("%s: %.*s", p->doing, FRAME_TEXT_BYTES, answer->text);
+    if (m->size != sizeof *reply || m->fd >= 0 || m->sender != p->pid || reply->nonce != p->nonce ||
+        (reply->kind != FRAME_RETURNED && reply->kind != FRAME_REFUSED))
+        test_fail("%s: the reply does not belong to this call", p->doing);
+    if (reply->kind == FRAME_REFUSED)
+        test_fail("%s: %.*s", p->doing, FRAME_TEXT_BYTES, reply->text);
 }
 
 uint64_t puppet_receive(struct puppet *p)
@@ -199,9 +197,9 @@ uint64_t puppet_receive(struct puppet *p)
     return m.frame.words[0];
 }
 
-uint64_t puppet_ask(struct puppet *p, struct frame *question, int fd)
+uint64_t puppet_request(struct puppet *p, struct frame *request, int fd)
 {
-    puppet_send(p, question, fd);
+    puppet_send(p, request, fd);
     return puppet_receive(p);
 }
 

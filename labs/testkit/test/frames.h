@@ -1,4 +1,4 @@
-/* frames.h - one request to a puppet and its answer (frames.c). */
+/* frames.h - one request to a puppet and its reply (frames.c). */
 #ifndef FRAMES_H
 #define FRAMES_H
 
@@ -6,15 +6,15 @@
 
 /* Sends a request to a puppet that has none outstanding.  fd goes with it
  * unless it is -1. */
-void puppet_send(struct puppet *, struct frame *question, int fd);
-/* Waits for its answer and checks that; the value, and errno as in it.  Fails
- * the test when the puppet ends, hangs, or answers with anything else. */
+void puppet_send(struct puppet *, struct frame *request, int fd);
+/* Waits for the reply and checks it.  Returns its value and sets its errno.
+ * Fails the test when the puppet ends, hangs, or sends anything else. */
 uint64_t puppet_receive(struct puppet *);
-/* Both. */
-uint64_t puppet_ask(struct puppet *, struct frame *question, int fd);
+/* puppet_send() and puppet_receive(). */
+uint64_t puppet_request(struct puppet *, struct frame *request, int fd);
 
-/* As puppet_receive, where no answer is a good answer: the puppet's end of the
- * socket is closed by exec. */
+/* After FRAME_EXEC: returns when exec has closed the puppet's end of the
+ * socket.  Fails the test when a reply comes, which says why exec failed. */
 void puppet_receive_refusal(struct puppet *);
 /* Waits until the puppet has ended. */
 void puppet_await_end(struct puppet *);

@@ -1,5 +1,5 @@
-/* leftovers.c - what a call has left: descriptors, children, and objects that
- * lie about in the sandbox.
+/* leftovers.c - what a call has left: descriptors, children, and objects left
+ * in the sandbox.
  */
 #include "leftovers.h"
 
@@ -15,14 +15,14 @@
 #include "nonce.h"
 #include "puppets.h"
 #include "session.h"
+#include "shared/text.h"
 
 static void list_fds(char *text, size_t size, const struct fd_info *fds, size_t n)
 {
-    size_t used = snprintf(text, size, "%s", n ? "" : "none");
-
-    for (size_t i = 0; i < n && used < size; i++)
-        used += snprintf(text + used, size - used, "%s%d (%s%s)", i ? ", " : "", fds[i].fd,
-                         fds[i].target, fds[i].cloexec ? ", close-on-exec" : "");
+    snprintf(text, size, "%s", n ? "" : "none");
+    for (size_t i = 0; i < n; i++)
+        text_add(text, size, "%s%d (%s%s)", i ? ", " : "", fds[i].fd, fds[i].target,
+                 fds[i].cloexec ? ", close-on-exec" : "");
 }
 
 static bool same_fds(const struct fd_info *a, size_t na, const struct fd_info *b, size_t nb)
@@ -89,7 +89,7 @@ const char *leftovers(void)
     ours[0] = '\0';
     for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         if (is_ours(line))
-            snprintf(ours + strlen(ours), sizeof ours - strlen(ours), "%s\n", line);
+            text_add(ours, sizeof ours, "%s\n", line);
     return ours;
 }
 

@@ -230,7 +230,7 @@ int main(int argc, char **argv)
     }
     session.ntests_chosen = choose(argv + optind, argc - optind, chosen);
     if (session.ntests_chosen == 0)
-        testkit_broken("there are no tests in here");
+        testkit_broken("this binary has no tests");
     fork_server_open();
     failures = _cmocka_run_group_tests(program_invocation_short_name, chosen, session.ntests_chosen,
                                        NULL, NULL);

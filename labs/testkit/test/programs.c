@@ -5,21 +5,22 @@
 #include "failure.h"
 #include "frames.h"
 #include "session.h"
+#include "shared/text.h"
 
 void puppet_give_fd(struct puppet *p, int fd, int as_number)
 {
-    struct frame question = {.kind = FRAME_GIVE_FD, .words = {as_number}, .text = "puppet_give_fd"};
+    struct frame request = {.kind = FRAME_GIVE_FD, .words = {as_number}, .text = "puppet_give_fd"};
 
     if (as_number < 0 || as_number >= OWN_FDS)
         testkit_broken("puppet_give_fd: %d is not 0 to %d", as_number, OWN_FDS - 1);
-    puppet_ask(p, &question, fd);
+    puppet_request(p, &request, fd);
 }
 
 void puppet_close_fd(struct puppet *p, int number)
 {
-    struct frame question = {.kind = FRAME_CLOSE_FD, .words = {number}, .text = "puppet_close_fd"};
+    struct frame request = {.kind = FRAME_CLOSE_FD, .words = {number}, .text = "puppet_close_fd"};
 
-    puppet_ask(p, &question, -1);
+    puppet_request(p, &request, -1);
 }
 
 const char *program_path(const char *name)
@@ -27,22 +28,21 @@ const char *program_path(const char *name)
     char path[512];
 
     if (!session.programs)
-        testkit_broken("no --programs given, and the test wants %s", name);
+        testkit_broken("--programs is missing; the test needs %s", name);
     snprintf(path, sizeof path, "%s/%s", session.programs, name);
     return arena_string(path);
 }
 
 static void describe_argv(char *text, size_t size, const char *const argv[])
 {
-    size_t used = snprintf(text, size, "%s", argv[0]);
-
-    for (size_t i = 1; argv[i] && used < size; i++)
-        used += snprintf(text + used, size - used, " %s", argv[i]);
+    text[0] = '\0';
+    for (size_t i = 0; argv[i]; i++)
+        text_add(text, size, "%s%s", i == 0 ? "" : " ", argv[i]);
 }
 
 void puppet_exec(struct puppet *p, const char *const argv[])
 {
-    struct frame question = {.kind = FRAME_EXEC, .text = "puppet_exec"};
+    struct frame request = {.kind = FRAME_EXEC, .text = "puppet_exec"};
     char **copy;
     size_t n = 0;
 
@@ -51,11 +51,11 @@ void puppet_exec(struct puppet *p, const char *const argv[])
     copy = arena_alloc("argv", (n + 1) * sizeof *copy);
     for (size_t i = 0; i < n; i++)
         copy[i] = arena_string(argv[i]);
-    question.words[0] = (uintptr_t)copy;
+    request.words[0] = (uintptr_t)copy;
     puppet_expect_idle(p, argv[0]);
     describe_argv(p->doing, sizeof p->doing, argv);
     session.calls_begun = true;
-    puppet_send(p, &question, -1);
+    puppet_send(p, &request, -1);
     puppet_receive_refusal(p);
     note_call("program started: %s", p->doing);
 }

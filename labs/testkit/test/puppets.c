@@ -56,7 +56,7 @@ bool puppet_is_dead(const struct puppet *p)
 
 void reap(struct puppet *p)
 {
-    struct frame question = {.kind = FRAME_WAIT, .words = {p->sandbox_pid}}, answer;
+    struct frame request = {.kind = FRAME_WAIT, .words = {p->sandbox_pid}}, reply;
     int fd;
 
     if (p->pidfd < 0)
@@ -64,7 +64,7 @@ void reap(struct puppet *p)
     close(p->pidfd);
     close(p->socket);
     p->pidfd = p->socket = -1;
-    p->status = fork_server_ask(&question, -1, &answer, &fd) ? (int)answer.words[0] : -1;
+    p->status = fork_server_request(&request, -1, &reply, &fd) ? (int)reply.words[0] : -1;
     if (p->status != -1 && WIFSIGNALED(p->status) && WTERMSIG(p->status) == SIGXCPU)
         failure_is_hang();
 }
@@ -83,11 +83,11 @@ void puppet_kill(struct puppet *p)
 
 void puppet_end(struct puppet *p)
 {
-    struct frame question = {.kind = FRAME_END};
+    struct frame request = {.kind = FRAME_END};
 
     if (p->pidfd < 0)
         return;
-    if (p->busy || channel_send(p->socket, &question, -1) < 0 ||
+    if (p->busy || channel_send(p->socket, &request, -1) < 0 ||
         !puppet_ends_within(p, scaled_limit(END_SECONDS) * 1000))
         kill_and_reap(p);
     else
@@ -148,15 +148,15 @@ static void handshake(struct puppet *p)
 struct puppet *puppet_start(void)
 {
     struct puppet *p = &puppets[npuppets];
-    struct frame question = {.kind = FRAME_START, .words = {npuppets, (int64_t)session.cpu}};
-    struct frame answer;
+    struct frame request = {.kind = FRAME_START, .words = {npuppets, (int64_t)session.cpu}};
+    struct frame reply;
 
     if (npuppets == MAX_PUPPETS)
         test_ran_out("there were more than %d puppets", MAX_PUPPETS);
     *p = (struct puppet){.pidfd = -1, .socket = -1};
-    if (!fork_server_ask(&question, arena_fd(), &answer, &p->socket))
-        fail_to_start(strerror(answer.error));
-    p->sandbox_pid = answer.words[0];
+    if (!fork_server_request(&request, arena_fd(), &reply, &p->socket))
+        fail_to_start(strerror(reply.error));
+    p->sandbox_pid = reply.words[0];
     p->slot = &CONTROL->slots[npuppets];
     npuppets++;
     handshake(p);

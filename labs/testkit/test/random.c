@@ -1,18 +1,15 @@
-/* random.c - random numbers for tests (testkit.h, support.h): xorshift64*. */
+/* random.c - random numbers for tests (testkit.h, support.h). */
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/xorshift.h"
 #include "support.h"
 
 uint64_t random_next(uint64_t *state)
 {
-    uint64_t x = *state ? *state : 1;
-
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    *state = x;
-    return x * 0x2545f4914f6cdd1d;
+    if (*state == 0)
+        *state = 1;
+    return xorshift64star(state);
 }
 
 uint64_t random_below(uint64_t *state, uint64_t n)
@@ -42,7 +39,7 @@ static void swap(char *a, char *b, size_t size_bytes)
     }
 }
 
-/* Fisher and Yates. */
+/* Fisher-Yates. */
 void random_shuffle(uint64_t *state, void *items, size_t n, size_t item_bytes)
 {
     char *at = items;

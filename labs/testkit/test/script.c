@@ -113,15 +113,15 @@ static void describe_progress(struct puppet *p)
 
 void script_start(struct puppet *p, struct script *s)
 {
-    struct frame question = {.kind = FRAME_SCRIPT, .words = {(uintptr_t)s->calls, s->length}};
+    struct frame request = {.kind = FRAME_SCRIPT, .words = {(uintptr_t)s->calls, s->length}};
 
     session.calls_begun = true;
-    snprintf(question.text, sizeof question.text, "script_run");
+    snprintf(request.text, sizeof request.text, "script_run");
     puppet_expect_idle(p, "script_start");
     snprintf(p->doing, sizeof p->doing, "a script of %zu calls", s->length);
     p->script = s;
     p->describe_progress = describe_progress;
-    puppet_send(p, &question, -1);
+    puppet_send(p, &request, -1);
     process_activity(p->pid, &p->at_start);
 }
 

@@ -1,6 +1,6 @@
-/* session.h - one run of a test binary: what its command line said, its fork
- * server, and which test it is at.  Lowest of the modules in test/; each of
- * the others keeps the state of the test that runs to itself.
+/* session.h - one run of a test binary: its options, its fork server, and the
+ * test that it runs.  It depends on no other module of test/.  The
+ * others keep their own state of the test that runs.
  */
 #ifndef SESSION_H
 #define SESSION_H
@@ -22,7 +22,7 @@ struct session {
     const char *puppet_path, *submission_path, *programs, *wrap;
     uint64_t seed;
     unsigned timeout_factor; /* for all limits: Valgrind is slow; 0: no limits */
-    bool shared;             /* no private namespaces: others' objects lie about */
+    bool shared;             /* no private namespaces: others' objects are visible */
     size_t ntests_chosen;
 
     int fork_server;       /* its socket, -1 when there is none */
@@ -32,7 +32,7 @@ struct session {
     bool calls_begun;      /* student code has run in this sandbox */
 
     unsigned ntests;               /* begun so far */
-    const struct registered *test; /* the one that runs */
+    const struct registered *test; /* the current one */
     bool seed_used;                /* by this test */
     cpu_set_t cpus;                /* where this process may run */
     int cpu;                       /* where test and puppets run; -1: anywhere */

@@ -1,4 +1,6 @@
-/* text.c - text in fixed buffers, and names for messages (support.h). */
+/* names.c - quoted text, and names of errors, signals and wait statuses, for
+ * messages (support.h).
+ */
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -6,22 +8,6 @@
 #include "support.h"
 
 enum { NTEXTS = 8, NAME_BYTES = 64, QUOTED_BYTES = 304 };
-
-bool text_add(char *text, size_t size_bytes, const char *format, ...)
-{
-    size_t used = strlen(text);
-    va_list args;
-    int n;
-
-    va_start(args, format);
-    n = vsnprintf(text + used, size_bytes - used, format, args);
-    va_end(args);
-    if (n >= 0 && (size_t)n < size_bytes - used)
-        return true;
-    if (size_bytes > 3)
-        strcpy(text + size_bytes - 4, "...");
-    return false;
-}
 
 const char *quoted(const char *text)
 {
@@ -41,8 +27,8 @@ const char *quoted(const char *text)
     return out;
 }
 
-/* Space for a name: one of a ring, so that several fit into one message. */
-static char *name_space(void)
+/* The next of several buffers, so that one message can hold several names. */
+static char *next_buffer(void)
 {
     static char names[NTEXTS][NAME_BYTES];
     static unsigned next;
@@ -59,7 +45,7 @@ const char *error_name(int error)
         return "no error";
     if (name)
         return name;
-    text = name_space();
+    text = next_buffer();
     snprintf(text, NAME_BYTES, "errno %d", error);
     return text;
 }
@@ -67,7 +53,7 @@ const char *error_name(int error)
 const char *signal_name(int number)
 {
     const char *name = sigabbrev_np(number);
-    char *text = name_space();
+    char *text = next_buffer();
 
     if (name)
         snprintf(text, NAME_BYTES, "SIG%s", name);
@@ -78,7 +64,7 @@ const char *signal_name(int number)
 
 const char *status_text(int status)
 {
-    char *text = name_space();
+    char *text = next_buffer();
 
     if (WIFEXITED(status))
         snprintf(text, NAME_BYTES, "ended with exit status %d", WEXITSTATUS(status));

@@ -1,0 +1,31 @@
+"""The lab in kitlab/ and its test binaries, for the tests of the C test kit."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Final
+
+KITLAB: Final = Path(__file__).parent / "kitlab"
+
+
+def names_of_tests(source: Path) -> list[str]:
+    """The tests that a C file registers with TEST(), in their order."""
+    return re.findall(r"^TEST\((\w+),", source.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def run_binary(binary: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a test binary of a build directory with a fork server of its own."""
+    build = binary.parent
+    return subprocess.run(
+        [
+            binary,
+            f"--puppet={build}/puppet",
+            f"--submission={build}/submission.so",
+            f"--programs={build}/programs",
+            *arguments,
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
