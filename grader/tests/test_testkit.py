@@ -1,4 +1,4 @@
-"""The C test kit, proved by a lab whose submission misbehaves in every way (kitlab/)."""
+"""The C test kit, tested by a lab whose submission misbehaves in many ways (kitlab/)."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from kit_binary import KITLAB, names_of_tests, run_binary
 TESTKIT = Path(__file__).parents[2] / "labs" / "testkit"
 TESTS = names_of_tests(KITLAB / "test_public.c")
 
-# What a student must be able to read when the kit catches something.
+# The message that a student reads, for each misbehaviour that the kit catches.
 CATCHES = {
     "catches_a_function_that_is_not_defined": "does not define missing_function()",
     "catches_a_crash": "crash() ended the process: killed by SIGSEGV",
@@ -38,7 +38,7 @@ CATCHES = {
     "catches_replies_in_advance": "the reply does not belong to this call",
     "catches_a_write_past_the_end": "wrote past the end of meta (10 bytes long): 1 bytes",
     "catches_a_write_in_front": "wrote in front of meta: 1 bytes",
-    "catches_a_sleep_with_a_limit_where_the_call_has_none": "polls",
+    "catches_a_sleep_with_a_limit_where_the_call_has_no_timeout": "polls",
     "catches_spinning": "spin() spins",
     "catches_polling": "nap() polls",
     "catches_a_return_where_it_should_wait": "should wait, but returned 6",
@@ -71,21 +71,21 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", [name for name in TESTS if name not in CATCHES])
 def test_holds(build: Path, name: str) -> None:
-    """What the kit promises of calls, memory, processes and faults holds."""
+    """Calls, memory, processes and faults work as testkit.h says."""
     result = run_binary(build / "test_public", name)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("name", list(CATCHES))
 def test_catches(build: Path, name: str) -> None:
-    """Misbehaviour fails the test, with words that say what happened; a hang has its own status."""
+    """Misbehaviour fails the test, with a message; a hang has its own exit status."""
     result = run_binary(build / "test_public", name)
     assert result.returncode == (4 if name in HANGS else 1), result.stdout + result.stderr
     assert CATCHES[name] in result.stderr
 
 
 def test_every_catch_is_a_test_of_the_lab() -> None:
-    """No expectation is left without the test it speaks of."""
+    """Each expected message belongs to a test."""
     assert set(CATCHES) == {name for name in TESTS if name.startswith("catches_")}
 
 
@@ -97,7 +97,7 @@ def test_an_unknown_test_is_a_usage_error(build: Path) -> None:
 
 
 def test_a_missing_puppet_is_a_grader_error(build: Path) -> None:
-    """What the grader lacks is status 3, never a failed test."""
+    """A missing file of the grader is status 3, never a failed test."""
     result = subprocess.run(
         [build / "test_public", "--puppet=/nowhere", "--submission=/nowhere", TESTS[0]],
         capture_output=True,
@@ -108,7 +108,7 @@ def test_a_missing_puppet_is_a_grader_error(build: Path) -> None:
     assert "grader error" in result.stderr
 
 
-def test_a_fault_that_happened_is_not_said_to_be_missing(build: Path) -> None:
+def test_a_fault_that_happened_is_not_named_as_missing(build: Path) -> None:
     """Of two planned faults the explanation names only the one that was not reached."""
     result = run_binary(build / "test_public", "catches_a_fault_that_was_never_reached")
     assert "FAULT_FORK" not in result.stderr
@@ -135,16 +135,16 @@ def test_the_end_of_the_fork_server_is_named(
     assert f"the sandbox did not work: its fork server {end}" in result.stderr
 
 
-def test_memcheck_reports_what_a_puppet_lost_and_not_what_its_children_did(build: Path) -> None:
-    """A forked child's memory is gone at exec or _exit: what it lost is no leak."""
+def test_memcheck_reports_leaks_of_a_puppet_and_not_of_its_children(build: Path) -> None:
+    """A forked child's memory is gone at exec or _exit, so it cannot leak."""
 
     def memcheck(name: str) -> subprocess.CompletedProcess[str]:
-        words = ["make", "-s", "-C", str(KITLAB), f"BUILD={build}", "memcheck", f"TEST={name}"]
-        return subprocess.run(words, capture_output=True, text=True, check=False)
+        command = ["make", "-s", "-C", str(KITLAB), f"BUILD={build}", "memcheck", f"TEST={name}"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     child = memcheck("memory_is_lost_in_a_child")
     assert child.returncode == 0, child.stdout + child.stderr
-    assert "Valgrind found nothing" in child.stdout
+    assert "Valgrind found no errors" in child.stdout
     puppet = memcheck("memory_is_lost_in_a_puppet")
     assert puppet.returncode != 0
     assert "33 bytes in 1 blocks are definitely lost" in puppet.stdout
@@ -173,7 +173,7 @@ def includes() -> dict[str, set[str]]:
 
 
 def within(path: Path) -> str:
-    """A file of the kit by its name there: "test/arena.c"."""
+    """The path of a file within the kit: "test/arena.c"."""
     return path.resolve().relative_to(TESTKIT).as_posix()
 
 
@@ -197,7 +197,7 @@ def test_includes_point_one_way() -> None:
     assert not [h for h in headers for other in includes()[h] if other.startswith("test/")]
 
 
-def test_no_include_comes_back_to_its_file() -> None:
+def test_includes_have_no_cycle() -> None:
     """The headers of the kit can be read in an order in which each needs only earlier ones."""
     assert_no_cycle(includes())
 

@@ -1,4 +1,4 @@
-"""What support.h gives to the tests of every lab, proved by kitlab/test_support.c."""
+"""support.h, the helpers for the tests of every lab, tested by kitlab/test_support.c."""
 
 import subprocess
 from pathlib import Path
@@ -35,7 +35,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def line_of(name: str) -> int | None:
-    """The line that a comment marks as the one which must fail."""
+    """The line that a failure must name, marked by a comment."""
     for number, line in enumerate(SOURCE.read_text(encoding="utf-8").splitlines(), start=1):
         if f"LINE({name})" in line:
             return number
@@ -60,5 +60,5 @@ def test_catches(build: Path, name: str) -> None:
 
 
 def test_every_catch_is_a_test() -> None:
-    """No expectation is left without the test it speaks of."""
+    """Each expected message belongs to a test."""
     assert set(CATCHES) == {name for name in TESTS if name.startswith("catches_")}

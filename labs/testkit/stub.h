@@ -1,10 +1,10 @@
-/* stub.h - one line that makes a function of the contract callable in a test.
+/* stub.h - makes a function of the contract callable in a test, in one line.
  *
  *     STUB(int, buddy_free, (struct buddy *b, void *block), b, block)
  *
  * defines buddy_free() for the test process: it forwards the call to the
- * current puppet and returns value and errno.  Arguments are integers and
- * pointers, at most six; pointers go into the arena or come from the puppet.
+ * current puppet, returns its value and sets errno.  Arguments are integers and
+ * pointers, at most six; pointers point into the arena or come from the puppet.
  */
 #ifndef STUB_H
 #define STUB_H
@@ -26,15 +26,15 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args);
 #define STUB_PICK(a, b, c, d, e, f, g, pick, ...) pick
 #define STUB_EACH(...)                                                                             \
     STUB_PICK(__VA_ARGS__, STUB_7, STUB_6, STUB_5, STUB_4, STUB_3, STUB_2, STUB_1, )(__VA_ARGS__)
-/* A word that is not passed on comes first: no array may be empty. */
+/* The first word is not passed on: it is there because no array may be empty. */
 #define STUB_WORDS(...) STUB_EACH(0, ##__VA_ARGS__)
 
 #define STUB_CALL(name, ...)                                                                       \
     remote_call(#name, sizeof((uint64_t[]){STUB_WORDS(__VA_ARGS__)}) / 8 - 1,                      \
                 (uint64_t[]){STUB_WORDS(__VA_ARGS__)} + 1)
 
-/* (The upper bytes of the register in which a char or a bool is returned are
- * not defined, so a function of a contract returns nothing smaller than int.) */
+/* (A function that returns char or bool leaves the upper bytes of the register
+ * undefined, so a function of a contract returns nothing smaller than int.) */
 #define STUB(type, name, params, ...)                                                              \
     _Static_assert(sizeof(type) >= sizeof(int), "an int, a size or a pointer");                    \
     type name params                                                                               \

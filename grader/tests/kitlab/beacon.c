@@ -1,5 +1,5 @@
 /* beacon.c - a program for a puppet to execute: writes one byte to descriptor
- * 30, reads one from 31, and leaves with it as its status. */
+ * 30, reads one from 31, and exits with it as its status. */
 #include <unistd.h>
 
 int main(void)

@@ -3,8 +3,8 @@
  * one with random parts of it changed.
  *
  * Built with AddressSanitizer and UBSan from frames.c, calls.c, puppets.c and
- * what they need.  It stands in for cmocka and for the other parts of the kit,
- * so that a failed call can be caught and the next one made.  Ends with 0 when
+ * what they need.  This file replaces the other parts of the kit, so that it can
+ * catch a failed call and make the next one.  Ends with 0 when
  * exactly the right replies were accepted.
  */
 #include <signal.h>
@@ -157,7 +157,7 @@ static bool send_reply(int socket, const struct frame *request)
     case 4: /* the last call's reply */
         out.frame.nonce--;
         break;
-    case 5: /* a descriptor with it */
+    case 5: /* with a descriptor */
         fd = 2;
         break;
     default:

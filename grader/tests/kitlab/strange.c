@@ -1,4 +1,4 @@
-/* strange.c - a submission that does what submissions should not. */
+/* strange.c - a submission that misbehaves in many ways (strange.h). */
 #define _GNU_SOURCE
 #include "strange.h"
 
@@ -355,7 +355,7 @@ int child_and_grandchild_write(int *number)
     return WEXITSTATUS(child_word) == 1 ? *number : -1;
 }
 
-int look_at_fork_server(void)
+int read_fork_server_memory(void)
 {
     char path[64], byte;
     struct iovec here = {.iov_base = &byte, .iov_len = 1}, there = {&park, 1};

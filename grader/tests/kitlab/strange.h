@@ -1,4 +1,4 @@
-/* strange.h - what the kit's own tests call in a puppet. */
+/* strange.h - functions that the kit's own tests call in a puppet. */
 #ifndef STRANGE_H
 #define STRANGE_H
 
@@ -39,7 +39,7 @@ int leave_a_thread(void);                    /* which opens and closes files */
 int leave_a_busy_thread(int fd);             /* which has used CPU time, and waits for a byte */
 int read_after_the_thread(int fd);           /* joins it first */
 int child_and_grandchild_write(int *number); /* returns what the parent has afterwards */
-int look_at_fork_server(void);               /* 0 when its memory can be read */
+int read_fork_server_memory(void);           /* 0 when its memory can be read */
 int missing_function(void);                  /* declared here, defined nowhere */
 
 #endif

@@ -1,6 +1,6 @@
 /* test_support.c - tests of support.h.  Those named catches_... must fail,
- * with the words that grader/tests/test_testkit_support.py expects; all others
- * pass.  The line of a failure is a comment behind it: LINE(name).
+ * with the messages that grader/tests/test_testkit_support.py expects; all
+ * others pass.  A comment LINE(name) marks the line that a failure must name.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ TEST(random_numbers_stay_in_their_range, "A rule.")
     random_between(&state, 0, UINT64_MAX);
 }
 
-TEST(random_below_is_the_rest_of_random_next, "A rule.")
+TEST(random_below_is_the_remainder_of_random_next, "A rule.")
 {
     uint64_t a = 42, b = 42;
 
@@ -249,8 +249,8 @@ TEST(catches_a_program_that_prints_nothing, "A rule.")
 
 /* ---- the shortest failing sequence --------------------------------------------------- */
 
-/* Operations are numbers; a sequence goes wrong when the sum of its odd ones
- * is more than 20, or at a 7 after a 5. */
+/* Operations are numbers; a sequence fails when the sum of its odd numbers is
+ * more than 20, or at a 7 after a 5. */
 static size_t goes_wrong(const void *ops, size_t n, void *context)
 {
     const int *op = ops;
@@ -317,7 +317,7 @@ TEST(operations_are_made_simpler, "A rule.")
     assert_int_equal(ops[0], 21); /* the smallest odd number over 20 */
 }
 
-/* Goes wrong when something is left over at the end: +1 and -1 go together. */
+/* Fails at a 9 when the numbers before it have the sum 0: +1 and -1 form pairs. */
 static size_t is_unbalanced(const void *ops, size_t n, void *context)
 {
     const int *op = ops;
@@ -353,7 +353,7 @@ TEST(a_sequence_that_does_not_fail_stays, "A rule.")
     assert_int_equal(s.n, 3);
 }
 
-TEST(a_search_ends_after_so_many_runs, "A rule.")
+TEST(a_search_ends_after_max_runs, "A rule.")
 {
     int ops[400] = {0};
     size_t runs = 0;

@@ -7,16 +7,16 @@
  *     **4711** submission at 4a21000 to 4a22fff
  *     **4700** puppet 4711 ended
  *
- * Their only reader is parse() in grader/labkit/grading/memcheck.py.  They tell
- * it which processes must have written a report and which addresses belong to
- * the student's code.
+ * Only parse() in grader/labkit/grading/memcheck.py reads these lines.  They
+ * tell it which processes must have written a report and which addresses belong
+ * to the student's code.
  */
 #ifndef VALGRIND_LOG_H
 #define VALGRIND_LOG_H
 
 #include <sys/types.h>
 
-/* This process is about to load the submission: a report must follow. */
+/* This process is about to load the submission; a report must follow. */
 void log_submission_loaded(void);
 
 /* The submission's code lies at [start, end).  A #line can forge the file that

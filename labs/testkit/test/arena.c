@@ -1,9 +1,9 @@
 /* arena.c - memory that the test and its puppets see at one address.
  *
- * A memfd, sealed so that no puppet can cut it off under the test's feet, and
- * mapped by each puppet when it starts.  Behind the control page (wire.h)
- * blocks are handed out from low to high and never freed; each lies between
- * red zones.  A new arena for each test.
+ * Each test has a new arena: a memfd, sealed so that no puppet can truncate it,
+ * which each puppet maps when it starts.  After the control page (wire.h),
+ * blocks are allocated from low to high and never freed; each lies between red
+ * zones.
  */
 #include "arena.h"
 
@@ -66,7 +66,7 @@ int arena_fd(void)
 
 static void mark(enum mark_kind kind, size_t at, size_t bytes)
 {
-    unsigned n = arena.nmarks++; /* the count there is not to be trusted */
+    unsigned n = arena.nmarks++; /* a puppet can change the count in the control page */
 
     if (n >= MAX_MARKS)
         test_ran_out("there were more than %d pieces of arena", MAX_MARKS);
@@ -74,7 +74,7 @@ static void mark(enum mark_kind kind, size_t at, size_t bytes)
     atomic_store(&CONTROL->nmarks, n + 1);
 }
 
-/* Takes `front` bytes of red zone, the block, and `back` bytes of red zone. */
+/* Allocates `front` bytes of red zone, the block, and `back` bytes of red zone. */
 static char *take(const char *name, size_t front, size_t bytes, size_t back)
 {
     size_t at = arena.used + front;
@@ -206,7 +206,7 @@ void arena_describe(uint64_t word, char *text, size_t size)
     else if ((int64_t)word < 0 && (int64_t)word > -4096)
         snprintf(text, size, "%lld", (long long)word);
     else if (word >> 32 == 0 && (int32_t)word < 0 && (int32_t)word > -4096)
-        snprintf(text, size, "%d", (int32_t)word); /* an int; what is above it means nothing */
+        snprintf(text, size, "%d", (int32_t)word); /* an int: the upper half has no meaning */
     else if (word < (uint64_t)1 << 32)
         snprintf(text, size, "%llu", (unsigned long long)word);
     else

@@ -1,5 +1,5 @@
-/* arena.h - the arena of the test that runs, for the other modules (arena.c);
- * tests have arena_alloc() and others in testkit.h.
+/* arena.h - the arena of the current test, for the other modules (arena.c).
+ * Tests use arena_alloc() and others in testkit.h.
  */
 #ifndef ARENA_H
 #define ARENA_H
@@ -12,7 +12,8 @@ void arena_close(void);
 int arena_fd(void);     /* the memfd, for a puppet; the arena keeps it */
 void arena_check(void); /* fails the test when a red zone was written to */
 
-/* "meta+0x10", "NULL", "-1", "4096", "0x7f...": a word as a reader wants it. */
+/* Writes a word in its most readable form: "meta+0x10", "-1", "4096",
+ * "0x7f...". */
 void arena_describe(uint64_t word, char *text, size_t size);
 
 #endif

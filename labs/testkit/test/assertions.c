@@ -1,4 +1,4 @@
-/* assertions.c - failures that name the line of the caller (support.h). */
+/* assertions.c - failures that name the caller's line (support.h). */
 #include <stdlib.h>
 
 #include "failure.h"

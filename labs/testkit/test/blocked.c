@@ -1,10 +1,10 @@
 /* blocked.c - whether a call is blocked, seen from outside the puppet.
  *
  * Theory of operation.  A call is blocked when every thread of the puppet
- * sleeps, and its CPU time and its context switches are the same over several
- * looks.  A sleep with a time limit, where the call has none, is polling; so
- * is waking again and again.  The measures are the puppet's own, so that it
- * does not matter how often the test looks.
+ * sleeps, and its CPU time and its context switches stay the same over several
+ * samples.  A sleep with a time limit, where the call has none, is polling; so
+ * is waking again and again.  All measures are the puppet's own, so the result
+ * does not depend on how often the test samples them.
  */
 #include <errno.h>
 #include <poll.h>
@@ -15,9 +15,9 @@
 #include "support.h"
 
 enum {
-    SPIN_CPU_MS = 500,   /* a wait that takes more CPU time than this spins */
-    POLL_SWITCHES = 200, /* and one that wakes this often polls */
-    QUIET_LOOKS = 3,
+    SPIN_CPU_MS = 500,   /* a wait that uses more CPU time than this spins */
+    POLL_SWITCHES = 200, /* a wait that wakes more often than this polls */
+    QUIET_SAMPLES = 3,
 };
 
 static bool has_replied(const struct puppet *p)
@@ -27,8 +27,8 @@ static bool has_replied(const struct puppet *p)
     return p->busy && poll(&ready, 1, 0) == 1;
 }
 
-/* The test itself keeps the puppet from going on: in a planned pause or at a
- * trap page.  (A planned hold is a state of its own.) */
+/* The test itself stops the puppet: in a planned pause or at a trap page.  (A
+ * planned hold is a state of its own.) */
 static bool delayed_or_trapped(const struct puppet *p)
 {
     return atomic_load(&p->slot->delayed) > 0 || atomic_load(&p->slot->trapped) > 0;
@@ -57,7 +57,7 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
         else
             quiet++;
         before = now;
-        if (quiet < QUIET_LOOKS)
+        if (quiet < QUIET_SAMPLES)
             continue;
         if (has_replied(p)) /* it replied before it waited for the next request */
             return PUPPET_RETURNED;

@@ -1,5 +1,5 @@
-/* calls.c - calls of the contract, as the stubs of a lab make them (stub.h):
- * at once, begun and finished later, or recorded into a script.
+/* calls.c - calls to the functions of a contract, which a lab's stubs make
+ * (stub.h): at once, begun and finished later, or recorded into a script.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -61,7 +61,7 @@ void puppet_begun(void)
     struct puppet *p = puppet_current();
 
     if (p->beginning)
-        testkit_broken("begin() takes a call of the contract");
+        testkit_broken("begin() needs a call to a function of the contract");
     process_activity(p->pid, &p->at_start);
 }
 

@@ -1,10 +1,9 @@
-/* faults.c - a test's plan of which calls of a puppet fail, are short, or are
- * held.
+/* faults.c - plans which of a puppet's calls to libc fail, are short, pause, or
+ * are held (testkit.h).
  *
- * The plan lies in the puppet's slot of the control page (shared/wire.h),
- * where puppet/wrappers.c reads it, carries it out, and counts calls.  Student
- * code can write there too, so what is read back from it explains a failure
- * and is never trusted with more.
+ * The plan lies in the puppet's slot of the control page (shared/wire.h).
+ * puppet/wrappers.c reads it there, carries it out, and counts calls.  Student
+ * code can write there too, so nothing that is read back affects a score.
  */
 #include "faults.h"
 
@@ -25,7 +24,7 @@ static const char *const call_names[FAULT_CALLS] = {
 
 static void plan(struct puppet *p, struct fault fault)
 {
-    unsigned n = p->nfaults++; /* the count in the slot is not to be trusted */
+    unsigned n = p->nfaults++; /* a puppet can change the count in the slot */
     unsigned counted = fault_count(p, fault.call);
 
     if (fault.kind != FAULT_DELAY && fault.nth == 0)
@@ -70,7 +69,7 @@ static void forget(struct puppet *p)
     atomic_store(&p->slot->nfaults, 0);
 }
 
-/* Lets a puppet go on that is parked (puppet/wrappers.c). */
+/* Lets a puppet continue that called park() in puppet/wrappers.c. */
 static void unpark(atomic_uint *flag)
 {
     atomic_store(flag, 0);

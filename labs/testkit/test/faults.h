@@ -1,10 +1,10 @@
-/* faults.h - planned faults, for main.c (faults.c); tests plan them with
- * fault_fail() and others in testkit.h.
+/* faults.h - planned faults, for main.c (faults.c).  Tests use fault_fail() and
+ * others in testkit.h.
  */
 #ifndef FAULTS_H
 #define FAULTS_H
 
-/* Prints which of the faults planned now have not happened. */
+/* Prints the planned faults that have not happened. */
 void faults_explain(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* files.c - files that a test hands to puppets (support.h). */
+/* files.c - files that a test gives to puppets (support.h). */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

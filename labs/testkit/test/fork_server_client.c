@@ -1,6 +1,6 @@
 /* fork_server_client.c - the test's end of the fork server
- * (fork_server_client.h).  labkit starts the fork server in a sandbox and
- * hands over its socket; in a student's own directory it is started here.
+ * (fork_server_client.h).  When labkit grades, it starts the fork server in a
+ * sandbox and passes on the socket; otherwise this file starts it.
  *
  * Partner: puppet/fork_server.c.
  */
@@ -94,8 +94,8 @@ void fork_server_close(void)
     session.fork_server_pid = 0;
 }
 
-/* "its fork server was killed by SIGKILL": what is known of its end.  Where
- * labkit started it, labkit knows the rest. */
+/* "its fork server was killed by SIGKILL".  Where labkit started it, only labkit
+ * knows its wait status. */
 static const char *how_it_ended(void)
 {
     static char text[128];
@@ -114,8 +114,8 @@ static const char *how_it_ended(void)
     return text;
 }
 
-/* Before student code has run, this cannot be its fault; after, whatever
- * blocked the sandbox or ended it came from the submission. */
+/* Before student code has run, a sandbox that fails is a grader error;
+ * afterwards the submission has blocked or ended it. */
 __attribute__((noreturn)) static void fail_for_sandbox(const char *how)
 {
     if (!session.calls_begun)

@@ -69,9 +69,9 @@ char *object_name(const char *stem)
     return memcpy(arena_alloc(stem, strlen(name) + 1), name, strlen(name) + 1);
 }
 
-/* Without namespaces of its own (--shared), only objects with a name from
- * object_name() in this test are ours, and processes, which become children of
- * our fork server. */
+/* Without private namespaces (--shared), the objects of this test are those
+ * named by object_name(), and processes, which become children of our fork
+ * server. */
 static bool is_ours(const char *line)
 {
     char mark[32];

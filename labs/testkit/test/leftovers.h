@@ -1,4 +1,4 @@
-/* leftovers.h - what a test leaves behind, for main.c (leftovers.c). */
+/* leftovers.h - objects that a test leaves behind, for main.c (leftovers.c). */
 #ifndef LEFTOVERS_H
 #define LEFTOVERS_H
 

@@ -4,8 +4,8 @@
  *            (--fork-server FD [--shared] | --puppet PATH --submission PATH)
  *            [--programs DIR] [--wrap "gdb --args"] [--timeout-factor N] [NAME...]
  *
- * Runs the tests with these names, or all, and ends with an exit status of
- * shared/exit_status.h, which no other process can change.
+ * Runs the tests with these names, or all.  The exit status is one of
+ * shared/exit_status.h.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -64,8 +64,8 @@ static int set_up(void **state)
     return 0;
 }
 
-/* cmocka turns a crash of this process into a failed test; a crash here is
- * the grader's, so the signals keep their default actions. */
+/* cmocka turns a crash of this process into a failed test.  It is a grader
+ * error, so the signals get their default actions again. */
 static void reset_signals(void)
 {
     static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
@@ -96,7 +96,7 @@ static int tear_down(void **state)
     scripts_free();
     arena_close();
     sched_setaffinity(0, sizeof session.cpus, &session.cpus);
-    /* Last: these do not return when the sandbox is gone. */
+    /* Last, for these do not return when the sandbox has ended. */
     if (session.own_fork_server || session.ntests_chosen > 1)
         fork_server_sweep();
     if (session.shared && session.fork_server >= 0)

@@ -12,13 +12,13 @@
 
 enum {
     WAIT_SECONDS = 20,
-    BLOCKED_SECONDS = 3, /* all asleep, and none has a time limit */
-    ASLEEP_SECONDS = 10, /* all asleep, and one may wake up by itself */
+    BLOCKED_SECONDS = 3, /* all are asleep, without a time limit */
+    ASLEEP_SECONDS = 10, /* all are asleep, some perhaps with a time limit */
     MAX_PROCESSES = 1024,
 };
 
-/* Adds up what all processes of the sandbox and the test's own helpers have
- * done so far; false when one of them runs. */
+/* Adds up the CPU time and context switches of all processes of the sandbox and
+ * of the test's own children; false when one of them can run. */
 static bool add_up(uint64_t *work, bool *limited)
 {
     static pid_t pids[MAX_PROCESSES];

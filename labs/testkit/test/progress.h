@@ -6,10 +6,9 @@
 
 #include "testkit.h" /* struct progress */
 
-/* True when no process of the sandbox, and no helper of the test, makes
- * progress any more: for some seconds none ran, and none sleeps with a time
- * limit; or for some more none ran.  To be asked again and again, with one
- * struct for one wait. */
+/* True when no process of the sandbox and no child of the test makes progress
+ * any more: none has run for 3 seconds, or for 10 seconds where one sleeps with
+ * a time limit.  Call it repeatedly, with one struct for one wait. */
 bool nothing_can_run(struct progress *);
 
 #endif

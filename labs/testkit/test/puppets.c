@@ -1,8 +1,8 @@
-/* puppets.c - the life of puppets as a test sees it: start, end, kill, reap.
+/* puppets.c - starts, ends, kills and reaps the puppets of a test (testkit.h).
  *
- * The fork server starts them (puppet/fork_server.c) and waits for them; from
- * then on a pidfd says whether they live: a daemon may keep a dead puppet's
- * socket open.
+ * The fork server forks them and waits for them (puppet/fork_server.c).  A
+ * pidfd shows whether a puppet is alive; its socket does not, for a daemon may
+ * keep a dead puppet's socket open.
  */
 #include "puppets.h"
 
@@ -117,8 +117,8 @@ void puppets_kill(void)
 
 /* ---- the start ------------------------------------------------------------- */
 
-/* Once student code has run in the sandbox, its children may have kept others
- * from starting there. */
+/* Once student code has run in the sandbox, its children may use up the limit
+ * of processes there. */
 __attribute__((noreturn)) static void fail_to_start(const char *why)
 {
     if (!session.calls_begun)
@@ -165,7 +165,7 @@ struct puppet *puppet_start(void)
     return p;
 }
 
-/* ---- which, and where ------------------------------------------------------ */
+/* ---- the current puppet, and CPUs ------------------------------------------ */
 
 void puppet_use(struct puppet *p)
 {

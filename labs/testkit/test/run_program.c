@@ -1,5 +1,5 @@
-/* run_program.c - programs that run in the sandbox to their end, and what they
- * wrote (support.h).
+/* run_program.c - runs programs in the sandbox and checks their exit status and
+ * output (support.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +11,8 @@
 
 const char SOMETHING[] = "something";
 
-/* A command line as a shell would have to read it, but for the directory of
- * each program. */
+/* A command line in the shell's syntax, without the directories of absolute
+ * paths. */
 static void describe_command(char *text, size_t size, const char *const argv[])
 {
     static const char unquoted[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -1,6 +1,6 @@
-/* script.c - many calls in one frame, so that a hundred thousand of them cost
- * what the student's code costs.  The calls lie in the arena; the results are
- * copied out once, and judged on the copy.
+/* script.c - many calls in one frame, so that a hundred thousand of them take
+ * little more time than the student's code itself.  The calls lie in the arena;
+ * the results are copied out once, and tests judge the copy.
  */
 #include "script.h"
 
@@ -78,7 +78,7 @@ size_t script_end(struct script *s)
 {
     recording = NULL;
     if (s->length != s->begun + 1)
-        testkit_broken("RECORD() takes one call of the contract");
+        testkit_broken("RECORD() needs one call to a function of the contract");
     return s->begun;
 }
 
@@ -89,7 +89,7 @@ void *script_value(const struct script *s, size_t index)
     return (void *)(SCRIPT_VALUE_TAG | index);
 }
 
-/* The puppet wrote what is read here, so it only explains. */
+/* The puppet can have written anything here: for messages only. */
 static void describe_progress(struct puppet *p)
 {
     const struct script *s = p->script;

@@ -1,5 +1,5 @@
-/* script.h - scripts, for the other modules (script.c); tests have theirs in
- * testkit.h.
+/* script.h - scripts, for the other modules (script.c).  Tests use
+ * script_new() and others in testkit.h.
  */
 #ifndef SCRIPT_H
 #define SCRIPT_H

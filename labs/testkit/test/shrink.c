@@ -1,19 +1,19 @@
 /* shrink.c - makes a failing sequence of operations shorter (support.h).
  *
- * Theory of operation.  A candidate is a copy of the sequence with something
- * left out or made simpler.  If it still fails, it becomes the sequence, cut
- * off behind the operation that went wrong; else it is dropped.  First halves
- * are left out, then quarters, down to single operations (delta debugging);
- * then operations are made simpler; then, in a short sequence, two operations
- * at a time are left out, as one that allocates and one that frees.  All over
- * again until nothing changes.
+ * Theory of operation.  A candidate is a copy of the sequence with operations
+ * left out or made simpler.  If it still fails, it replaces the sequence, cut
+ * off after the operation that failed; otherwise it is dropped.  First halves
+ * are left out, then quarters, down to single operations (delta debugging).
+ * Then operations are made simpler.  Then, in a short sequence, pairs are left
+ * out: one that allocates and one that frees, for example.  All of this repeats
+ * until nothing changes.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "support.h"
 
-enum { SHORT = 40 }; /* so many operations have 780 pairs */
+enum { SHORT = 40 }; /* 40 operations have 780 pairs */
 
 struct work {
     struct sequence *s;
@@ -31,7 +31,7 @@ static bool may_run(const struct work *w)
     return w->s->max_runs == 0 || w->runs < w->s->max_runs;
 }
 
-/* Takes the candidate of n operations over if it fails. */
+/* Replaces the sequence by the candidate of n operations if that fails. */
 static bool accept(struct work *w, size_t n)
 {
     struct sequence *s = w->s;
@@ -121,7 +121,7 @@ static bool leave_out_pairs(struct work *w)
     return false;
 }
 
-/* Cuts off what comes after the operation that goes wrong. */
+/* Cuts off the operations after the one that fails. */
 static bool cut_off(struct work *w)
 {
     size_t n_before = w->s->n;
