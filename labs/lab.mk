@@ -7,8 +7,8 @@
 #   PROGRAMS        executables that tests start, with NAME_SRC for each
 #   GIVEN_PROGRAMS  those of them that come with the lab
 #
-# The grader builds through here as well (BUILD, HIDDEN), so that a test is
-# the same test everywhere.
+# The grader builds with these rules too (BUILD, HIDDEN), so that a test gives
+# the same result everywhere.
 
 MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 SHELL := /bin/bash
@@ -28,14 +28,14 @@ PROGRAMS ?=
 GIVEN_PROGRAMS ?=
 CC := gcc
 
-# ---- flags: one a line, with the reason ------------------------------------
+# ---- flags: one per line, with the reason ----------------------------------
 
-# The fixed command for what a student writes: the same here and when graded.
+# For student code: the same here and when graded.
 STUDENT_FLAGS := -std=gnu11
-STUDENT_FLAGS += -O1 -g           # line numbers in gdb and Valgrind, honest order of code
+STUDENT_FLAGS += -O1 -g           # line numbers in gdb and Valgrind, code in source order
 STUDENT_FLAGS += -Wall -Wextra
-# Ubuntu's gcc has more on by default: other warnings, and calls of libc that
-# puppet/wrappers.c does not see.  With these it does what Debian's does.
+# Ubuntu's gcc has other defaults: more warnings, and calls to libc that
+# puppet/wrappers.c does not see.  With these flags it works as Debian's.
 STUDENT_FLAGS += -U_FORTIFY_SOURCE -Wno-format-security
 STUDENT_FLAGS += -pthread
 SO_FLAGS := -fPIC -shared
@@ -58,11 +58,11 @@ MEMCHECK_FLAGS := --leak-check=full
 MEMCHECK_FLAGS += --show-leak-kinds=definite,indirect # "possibly lost" may be in use
 MEMCHECK_FLAGS += --errors-for-leak-kinds=definite,indirect
 MEMCHECK_FLAGS += --num-callers=20
-VALGRIND_FACTOR := 20 # so many times as long is every time limit under Valgrind
+VALGRIND_FACTOR := 20 # multiplies every time limit under Valgrind
 
 # ---- files ------------------------------------------------------------------
 
-# The directories of testkit say in which process a file runs.
+# A file's directory in testkit says in which process it runs.
 kit_objects = $(patsubst $(KIT)/%.c,$(BUILD)/kit/%.o,$(wildcard $(1:%=$(KIT)/%/*.c)))
 PUPPET_OBJECTS := $(call kit_objects,puppet shared)
 TESTKIT_OBJECTS := $(call kit_objects,test shared)
@@ -137,7 +137,7 @@ print-memcheck-flags:
 print-valgrind-factor:
 	@printf '%s\n' $(VALGRIND_FACTOR)
 
-# A line for each thing that is compiled: what it is, its name, its sources.
+# One line for each library or program: its kind, its name, its sources.
 print-files:
 	@printf 'submission %s\n' $(SUBMISSION)
 	@printf 'given %s\n' $(GIVEN)
@@ -174,9 +174,9 @@ $(patsubst %.c,$(BUILD)/%.o,$(notdir $(1))): $(1) $(LABS)/lab.mk
 endef
 $(foreach f,$(HIDDEN),$(eval $(call hidden_rule,$(f))))
 
-# Breakpoints at every function of the contract; they are set when the
-# puppet, a child of the fork server, loads the submission.  From the first stop on
-# gdb stays with the puppet, whatever that forks.
+# Breakpoints at every function of the contract.  gdb sets them when the puppet,
+# a child of the fork server, loads the submission.  After the first stop gdb
+# stays with the puppet and does not follow its children.
 $(BUILD)/gdb.commands: $(BUILD)/stubs.o
 	@{ echo 'set breakpoint pending on'; \
 	  echo 'echo Your functions are not loaded yet; each gets a breakpoint for when they are.\n'; \
