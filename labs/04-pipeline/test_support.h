@@ -74,7 +74,7 @@ static inline struct pipeline pipeline_of(size_t nstages, char **const argvs[])
 #define run_pipeline(pipeline, in, out)                                                            \
     pipeline_run((pipeline).stages, (pipeline).nstages, in, out, (pipeline).status)
 
-/* Fails unless a call of pipeline_run, or the finish() of one, returned 0. */
+/* Fails unless a call to pipeline_run, or the finish() of one, returned 0. */
 static inline void assert_succeeds(int result)
 {
     if (result == -1)

@@ -118,7 +118,7 @@ static void read_map_of_many_blocks(void)
 }
 
 TEST(block_map_stops_at_max,
-     "A call of buddy_blocks() writes at most max entries, with used 1 or 0, and returns the "
+     "A call to buddy_blocks() writes at most max entries, with used 1 or 0, and returns the "
      "number of all blocks.")
 {
     struct region r = region_of_units(64);

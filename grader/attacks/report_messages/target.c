@@ -15,8 +15,8 @@ struct frame { /* as in labs/testkit/shared/wire.h */
 };
 enum { FRAME_CALL = 1, FRAME_REFUSED = 9 };
 
-/* The question lies further up on the stack. */
-static const struct frame *question(void)
+/* The request lies further up on the stack. */
+static const struct frame *request(void)
 {
     char *at = (char *)((uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)7);
 
@@ -31,14 +31,14 @@ static const struct frame *question(void)
 
 static void refuse(void)
 {
-    struct frame answer = {.kind = FRAME_REFUSED,
+    struct frame reply = {.kind = FRAME_REFUSED,
                            .text = "\033[31m\n::error::forged\n##[error]forged\n<script>\n```\n"
                                    "[  PASSED  ] 1\r\x9b\xff\xe2\x80\xae"};
 
-    if (question())
-        answer.nonce = question()->nonce;
+    if (request())
+        reply.nonce = request()->nonce;
     for (int fd = 500; fd < 520; fd++)
-        send(fd, &answer, sizeof answer, MSG_DONTWAIT | MSG_NOSIGNAL);
+        send(fd, &reply, sizeof reply, MSG_DONTWAIT | MSG_NOSIGNAL);
     for (;;)
         pause();
 }
