@@ -47,7 +47,7 @@ struct pipeline_stage {
  *           closed.  status[i] is the wait status of a stage that was started,
  *           and -1 for a stage that was not.
  * A stage whose descriptors cannot be set up, because dup2 fails, must not run
- * its program.  If dup2 fails in the child, the child leaves by _exit(126); if
+ * its program.  If dup2 fails in the child, the child ends with _exit(126); if
  * it fails in the parent, pipeline_run returns -1 with errno, as above.
  *
  * What a stage has when its program starts:

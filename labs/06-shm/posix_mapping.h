@@ -21,8 +21,8 @@
  *          size yet.
  * detach   ends the mapping that create or attach stored in *base; the memory
  *          and its name stay.
- * remove   removes the name; the memory is freed when nobody maps it any more.
- *          ENOENT if there is none. */
+ * remove   removes the name; the memory is freed when no process maps it any
+ *          more.  ENOENT if there is none. */
 struct backend {
     int (*create)(const char *name, size_t size_bytes, void **base);
     int (*attach)(const char *name, void **base, size_t *size_bytes);

@@ -1,8 +1,8 @@
 /* ring.h - a bounded buffer of messages between unrelated processes.
  *
  * The contract of lab 06.  ring.c implements it twice: with POSIX shared
- * memory and with System V shared memory.  The processes that use a ring have
- * nothing in common but its name.
+ * memory and with System V shared memory.  The processes that use a ring share
+ * nothing but its name.
  *
  *     struct ring *r = ring_open("news", RING_POSIX, 4096, RING_CREATE);
  *     ring_put(r, "hello", 5, -1);
@@ -27,7 +27,7 @@
  *     are not allowed, whether the wait is for a message, for space or for a
  *     lock.  Two exceptions: a ring with RING_SPIN, and ring_open while another
  *     process is still creating the ring.
- *   - A waiting call does not block the calls of other processes.
+ *   - A waiting call does not block calls made by other processes.
  *   - Signals do not end a wait: after an interrupted system call (EINTR), or
  *     after SIGSTOP and SIGCONT, it continues.
  *   - A struct ring is used by one thread at a time.  A process may open a ring
@@ -105,8 +105,8 @@ enum { RING_POSIX = 1, RING_SYSV = 2 };
  * EEXIST        the ring exists, and RING_EXCL is set; or, with RING_SYSV and
  *               whatever the flags and the capacity, a ring of another name
  *               has the same key
- * EINVAL        the ring has another capacity, or other RING_SPSC or RING_SPIN
- *               flags */
+ * EINVAL        the ring has a different capacity, or different RING_SPSC or
+ *               RING_SPIN flags */
 struct ring *ring_open(const char *name, int backend, size_t capacity_bytes, unsigned flags);
 
 /* Appends one message, which is copied before the call returns.  Waits while

@@ -82,7 +82,7 @@ TEST(other_children_are_not_waited_for,
 /* ---- stdio ------------------------------------------------------------------------ */
 
 TEST(buffered_output_is_written_once,
-     "Data in the caller's stdio buffer is written once: a child whose exec fails leaves by "
+     "Data in the caller's stdio buffer is written once: a child whose exec fails ends with "
      "_exit.")
 {
     int in = input_file("");

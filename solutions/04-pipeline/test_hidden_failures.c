@@ -236,7 +236,7 @@ static void sweep_dup(enum fault_call call, const char *name, int error)
 }
 
 TEST(a_failed_dup2_prevents_exec,
-     "A stage whose dup2 fails leaves by _exit(126) and does not run its program.")
+     "A stage whose dup2 fails ends with _exit(126) and does not run its program.")
 {
     sweep_dup(FAULT_DUP2, "dup2", EBUSY);
     sweep_dup(FAULT_DUP, "dup", EMFILE);

@@ -260,14 +260,14 @@ static void the_ring_works_at_different_addresses_over(int backend)
 }
 
 TEST(the_ring_works_at_different_addresses,
-     "The ring works when every process maps it at another address: it contains no pointers.")
+     "The ring works when every process maps it at a different address: it contains no pointers.")
 {
     the_ring_works_at_different_addresses_over(RING_POSIX);
 }
 
 TEST(sysv_the_ring_works_at_different_addresses,
-     "System V: the ring works when every process attaches it at another address: it contains no "
-     "pointers.")
+     "System V: the ring works when every process attaches it at a different address: it contains "
+     "no pointers.")
 {
     the_ring_works_at_different_addresses_over(RING_SYSV);
 }

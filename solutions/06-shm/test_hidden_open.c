@@ -38,8 +38,8 @@ static void open_with_another_capacity_is_einval_over(int backend)
 }
 
 TEST(open_with_another_capacity_is_einval,
-     "Opening a ring with another capacity or other RING_SPSC or RING_SPIN is EINVAL and leaves "
-     "no mapping or descriptor behind.")
+     "Opening a ring with another capacity or different RING_SPSC or RING_SPIN flags fails with "
+     "EINVAL and leaves no mapping or descriptor behind.")
 {
     open_with_another_capacity_is_einval_over(RING_POSIX);
 }
@@ -382,15 +382,15 @@ static void a_failed_open_leaves_nothing_behind_over(int backend)
 }
 
 TEST(a_failed_open_leaves_nothing_behind,
-     "When a system call makes ring_open fail, ring_open passes on its errno and leaves no "
+     "When a system call makes ring_open fail, ring_open fails with that errno and leaves no "
      "object, semaphore, lock file, descriptor or mapping behind.")
 {
     a_failed_open_leaves_nothing_behind_over(RING_POSIX);
 }
 
 TEST(sysv_a_failed_open_leaves_nothing_behind,
-     "System V: when a system call makes ring_open fail, ring_open passes on its errno and leaves "
-     "no segment, semaphore, lock file or mapping behind.")
+     "System V: when a system call makes ring_open fail, ring_open fails with that errno and "
+     "leaves no segment, semaphore, lock file or mapping behind.")
 {
     a_failed_open_leaves_nothing_behind_over(RING_SYSV);
 }
