@@ -71,7 +71,7 @@ static void stream(char **argv)
     if (message == NULL)
         err(1, "%zu bytes", bytes);
     if (fork() == 0) {
-        r = open_ring(argv, 0); /* the parent's cannot be used */
+        r = open_ring(argv, 0); /* the parent's handle cannot be used */
         for (long i = 0; i < count; i++)
             if (ring_put(r, message, bytes, -1) < 0)
                 err(1, "ring_put");
