@@ -107,7 +107,7 @@ static int redirect(int input, int output)
 }
 
 /* In the child: sets up descriptors and signals and executes the stage's
- * program.  After a failure the child leaves by _exit, because exit would write
+ * program.  After a failure the child ends with _exit, because exit would write
  * the parent's stdio buffers a second time. */
 static void exec_stage(const struct pipeline_stage *stage, int input, int output, int in_fd,
                        int out_fd)

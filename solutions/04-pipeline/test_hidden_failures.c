@@ -167,7 +167,7 @@ TEST(a_failed_fork_leaves_nothing_behind,
                     sweep_failures(FAULT_SPAWN, "posix_spawn", EAGAIN);
 
     if (made == 0)
-        fail_msg("four stages were started, but no call of fork() was seen; call the C library's");
+        fail_msg("four stages were started, but no call to fork() was seen; call the C library's");
 }
 
 TEST(a_failed_pipe_leaves_nothing_behind,
@@ -175,7 +175,7 @@ TEST(a_failed_pipe_leaves_nothing_behind,
      "started, and restores the caller's descriptors and signals.")
 {
     if (sweep_failures(FAULT_PIPE, "pipe", EMFILE) == 0)
-        fail_msg("four stages were started, but no call of pipe() was seen; call the C library's");
+        fail_msg("four stages were started, but no call to pipe() was seen; call the C library's");
 }
 
 /* ---- dup2 ----------------------------------------------------------------------- */

@@ -13,7 +13,7 @@
  * bytes are in use: 0 is empty, capacity is full.  Byte number n is stored at
  * data[n % capacity].  A message is its length in 8 bytes, its bytes, and up
  * to 7 bytes of padding; it may wrap around the end of data.  Every process
- * maps the segment at another address, so it holds numbers, never pointers.
+ * maps the segment at a different address, so it holds numbers, never pointers.
  */
 #include "ring.h"
 

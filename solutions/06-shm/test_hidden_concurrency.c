@@ -214,7 +214,7 @@ static void concurrent_calls_do_not_mix_messages_over(int backend, unsigned flag
 }
 
 TEST(concurrent_calls_do_not_mix_messages,
-     "Concurrent calls of ring_put or ring_get do not mix messages, and a locked ring does not "
+     "Concurrent calls to ring_put or ring_get do not mix messages, and a locked ring does not "
      "make a timeout of 0 fail.")
 {
     concurrent_calls_do_not_mix_messages_over(RING_POSIX, 0);

@@ -205,7 +205,7 @@ static void fail_shortest(struct op *ops, size_t n, struct run *run)
 }
 
 TEST(random_calls_agree_with_a_model,
-     "Random calls of ring_put and ring_get behave like a queue that counts RING_COST bytes for "
+     "Random calls to ring_put and ring_get behave like a queue that counts RING_COST bytes for "
      "every message.")
 {
     static const size_t capacities[] = {16, 64, 104, 256};
