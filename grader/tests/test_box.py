@@ -180,6 +180,28 @@ def test_a_bwrap_sandbox_allows_no_user_namespace_inside() -> None:
     assert outcome.output.endswith("still here\n")
 
 
+def test_a_bwrap_sandbox_allows_no_vsock_inside() -> None:
+    """Also with bits set above the int that the kernel takes of the argument."""
+    outcome = shell(
+        at_hand("bwrap"),
+        """cat >vsock.c <<'END'
+        #include <errno.h>
+        #include <sys/syscall.h>
+        #include <unistd.h>
+        int main(void)
+        {
+            if (syscall(SYS_socket, 40L, 1L, 0L) != -1 || errno != EAFNOSUPPORT)
+                return 1;
+            if (syscall(SYS_socket, 1L << 32 | 40, 1L, 0L) != -1 || errno != EAFNOSUPPORT)
+                return 2;
+            return 0;
+        }
+END
+        gcc -o vsock vsock.c && ./vsock""",
+    )
+    assert outcome.status == 0, outcome.output
+
+
 def test_without_a_filter_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused loudly, never made with an empty filter."""
     at_hand("bwrap")
