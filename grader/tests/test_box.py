@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from labkit.grading.working_directory import working_directory
 from labkit.lab.kit import Kit
 from labkit.limits import Limits
 from labkit.sandbox import seccomp
-from labkit.sandbox.detect import SANDBOXES, problem_of
+from labkit.sandbox.detect import SANDBOXES, problem_of, readable_secret
 from labkit.sandbox.interface import Job, Kind, Mount, Outcome, SandboxKind, run_job
 from labkit.sandbox.uids import POOL, lease
 from labkit.sandbox.watch import Ended
@@ -210,6 +211,25 @@ def test_without_a_filter_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -
     assert "no system-call filter can be made" in problem_of("bwrap")
     monkeypatch.undo()
     assert problem_of("bwrap") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
+def test_no_readable_secret_is_overlooked() -> None:
+    """Neither behind a directory that may be entered and not listed, nor behind a link."""
+    with tempfile.TemporaryDirectory() as name:
+        top = Path(name)
+        secret = top / "real/01-lab/lab.c"
+        secret.parent.mkdir(parents=True)
+        secret.write_text("the solution", encoding="utf-8")
+        (top / "solutions").symlink_to("real")
+        for path in (top, secret.parent.parent, secret.parent):
+            path.chmod(0o711)
+        secret.chmod(0o600)
+        assert readable_secret([top / "solutions", top / "nothing"]) == ""
+        secret.chmod(0o644)
+        assert "could read" in readable_secret([top / "solutions", top / "nothing"])
+        top.chmod(0o700)
+        assert readable_secret([top / "solutions"]) == ""
 
 
 def _running(command: str) -> bool:
