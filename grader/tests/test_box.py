@@ -208,7 +208,9 @@ def test_without_a_filter_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -
     at_hand("bwrap")
     seccomp.program.cache_clear()
     monkeypatch.setitem(sys.modules, "pyseccomp", None)
+    before = len(list(Path("/proc/self/fd").iterdir()))
     assert "no system-call filter can be made" in problem_of("bwrap")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     monkeypatch.undo()
     assert problem_of("bwrap") == ""
 

@@ -43,8 +43,9 @@ class Bwrap:
 
     def start(self, job: Job) -> Sandbox:
         """Drops to a uid of the pool when root, makes the namespaces, sets the limits."""
+        texts = (PASSWD, GROUP, seccomp.program())
         lease = uids.lease() if os.geteuid() == 0 else None
-        given = [_bytes_fd(text) for text in (PASSWD, GROUP, seccomp.program())]
+        given = [_bytes_fd(text) for text in texts]
         argv = [*drop_privileges(lease, job.group), "bwrap", *self._namespaces(job)]
         argv += ["--file", str(given[0]), "/etc/passwd", "--file", str(given[1]), "/etc/group"]
         argv += ["--seccomp", str(given[2])]
