@@ -4,7 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit.errors import EXIT_GRADED, EXIT_GRADER, EXIT_INTERRUPTED, GraderError, SubmissionError
+from labkit.errors import (
+    EXIT_GRADED,
+    EXIT_GRADER,
+    EXIT_INTERRUPTED,
+    GraderError,
+    Interrupted,
+    SubmissionError,
+)
 from labkit.grading.grade import JOBS, grade_submission, result_folder, write_result
 from labkit.intake.collect import submission_name
 from labkit.lab.manifest import Lab
@@ -53,7 +60,7 @@ def grade_class(
         except (SubmissionError, GraderError) as error:
             yield ClassEntry(path.name, None, str(error)), error.exit_code
             continue
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Interrupted):
             yield ClassEntry(path.name, None, "interrupted"), EXIT_INTERRUPTED
             return
         write_result(result, result_folder(lab, submission_name(path)))
