@@ -74,6 +74,16 @@ def test_a_mount_is_read_only(kind: SandboxKind) -> None:
         shown.rmdir()
 
 
+def test_the_umask_is_the_same_for_every_grader(kind: SandboxKind) -> None:
+    """The modes of a submission's objects are graded."""
+    before = os.umask(0o077)
+    try:
+        outcome = shell(kind, "umask")
+    finally:
+        os.umask(before)
+    assert outcome.output == "0022\n"
+
+
 def test_a_deadline_ends_the_whole_sandbox(kind: SandboxKind) -> None:
     """With all that runs in it where it protects."""
     marker = f"31{os.getpid()}"
