@@ -87,6 +87,10 @@ def put_test(key: str, value: object) -> Change:
         (put("groups", {}), "test[doubles].group: there is no group 'all'"),
         (put("memcheck", {"points": 20, "tests": ["no"]}), "memcheck.tests: there is no test 'no'"),
         (put("memcheck", {"points": 20, "tests": []}), "memcheck.tests: expected array of length"),
+        (
+            put("memcheck", {"points": 20, "tests": ["doubles", "doubles"]}),
+            "memcheck.tests: names 'doubles' twice",
+        ),
         (put("warnings", {"points": -1}), "warnings.points: expected float > 0"),
         (put("warnings", {"points": 11}), "points: the sum is 101, not 100"),
         (put("accepted", {"x": {"covers": ["no"]}}), "accepted.x.covers: there is no group"),

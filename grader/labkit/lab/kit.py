@@ -165,7 +165,7 @@ def _make(folder: Path, lab: Lab, *, version: str, stamp: str) -> Kit:
 def _list_tests(binary: Path) -> Iterator[ListedTest]:
     """What the test binary says of its tests: a line for each, with file, name and rule."""
     for line in _output(str(binary), "--list").splitlines():
-        file, name, rule = line.split("\t")
+        file, name, rule = line.split("\t", maxsplit=2)
         yield ListedTest(name=name, rule=rule, public=Path(file).name == PUBLIC_TESTS)
 
 

@@ -41,5 +41,8 @@ def _path(lab: Lab) -> Path:
 def _contents(lab: Lab) -> str:
     """A hash of all that the verdicts depend on but the grader's own Python and the compiler."""
     files = {*kit_files(lab), *(lab.labdir / name for name in lab.files)}
-    files |= {p for p in lab.soldir.rglob("*") if p.suffix in SUFFIXES and "bench" not in p.parts}
+    bench = lab.soldir / "bench"
+    files |= {
+        p for p in lab.soldir.rglob("*") if p.suffix in SUFFIXES and not p.is_relative_to(bench)
+    }
     return contents_hash(sorted(files), lab.root)
