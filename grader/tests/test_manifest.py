@@ -63,6 +63,15 @@ def test_a_makefile_that_names_no_files(tmp_path: Path, line: str, says: str) ->
     assert says in str(caught.value)
 
 
+def test_the_environment_names_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a CI system calls its variables."""
+    text = f"LAB := 08-twice\nSUBMISSION := twice.c\ninclude {ROOT}/labs/lab.mk\n"
+    (tmp_path / "Makefile").write_text(text, encoding="utf-8")
+    for name in ("SUBMISSION", "GIVEN", "PROGRAMS", "GIVEN_PROGRAMS"):
+        monkeypatch.setenv(name, "other.c")
+    assert read_sources(tmp_path) == Sources(submission=("twice.c",))
+
+
 def put(key: str, value: object) -> Change:
     """Sets a top-level key."""
     return lambda table: table.update({key: value})
