@@ -1,4 +1,4 @@
-# Everything is done from here; `make help` lists what there is.
+# The entry point of the project; `make help` lists the targets.
 #
 # The first run installs what is missing: Debian packages (root, or sudo), and
 # labkit in .venv.  Later runs install nothing and start at once.
@@ -9,7 +9,7 @@ SAMPLE ?= small
 PYTEST ?=
 export LAB SUB SAMPLE
 
-# The only list of what has to be installed, and what the tests need besides.
+# The only list of the required Debian packages, and of those that only the tests need.
 PACKAGES := bubblewrap entr gcc gdb libc6-dbg libc6-dev libcmocka-dev libseccomp2 make patch
 PACKAGES += python3 python3-venv unifdef util-linux valgrind
 TEST_PACKAGES := cppcheck
@@ -31,10 +31,10 @@ help:
 	@echo 'make grade LAB=NN-name SUB=path  grade a directory, a file or an archive'
 	@echo 'make verify                      prove all labs with all tests of every broken version'
 	@echo 'make verify LAB=NN-name          prove one lab'
-	@echo 'make test                        everything that proves the project'
-	@echo 'make bench LAB=NN-name           how fast the grader and the reference are'
-	@echo 'make soak LAB=NN-name            every test 200 times on a busy machine'
-	@echo 'make doctor                      what this machine can do, and how to fix it'
+	@echo 'make test                        run all checks of the project'
+	@echo 'make bench LAB=NN-name           measure the speed of the grader and the reference'
+	@echo 'make soak LAB=NN-name            run every test 200 times on a busy machine'
+	@echo 'make doctor                      check this machine, and say how to fix what is missing'
 	@echo 'make clean                       remove build/'
 
 grade: .venv/ready
@@ -59,9 +59,9 @@ doctor: .venv/ready
 clean:
 	rm -rf build
 
-# ---- what has to be there first ---------------------------------------------
+# ---- prerequisites ----------------------------------------------------------
 
-# Where there is no dpkg, `make doctor` says what is missing.
+# Without dpkg nothing is installed; `make doctor` lists what is missing.
 packages test-packages: packages := $(PACKAGES)
 test-packages: packages += $(TEST_PACKAGES)
 packages test-packages:

@@ -1,8 +1,8 @@
-"""make test: everything that proves the project, with one closing summary.
+"""make test: all checks of the project, with one summary at the end.
 
-Format, lint and types of Python and C come first, for they are quick; then pytest runs the grader's
-own tests and, through labkit's plugin, every check of every lab.  The last
-line is `N passed, N failed`, with `, N skipped` when something was.
+Format, lint and types of Python and C come first, because they are quick.  Then pytest runs the
+grader's own tests and, through labkit's plugin, every check of every lab.  The last line is
+`N passed, N failed`, and `, N skipped` if tests were skipped.
 """
 
 import os
@@ -23,19 +23,19 @@ STEPS: Final = {
     "lint": ("ruff", "check", "--quiet", "grader"),
     "types": ("mypy",),
 }
-# These take the names of the C files.
+# Each command gets the names of the C files as arguments.
 C_STEPS: Final = {
     "C format": ("clang-format", "--dry-run", "--Werror"),
     "C lint": (
         *("cppcheck", "--quiet", "--error-exitcode=1", "--inline-suppr", "--language=c"),
         *("--std=c11", "--enable=warning,performance,portability", "-D_GNU_SOURCE=", "-DSOLUTION"),
-        # Each is about how a function could be called, which the tests decide.
+        # These warn about possible callers; the tests decide how functions are called.
         *("--suppress=varFuncNullUB", "--suppress=ctunullpointer", "--suppress=ctuuninitvar"),
         *(f"-I{path}" for path in ("labs/testkit", *sorted(map(str, Path("labs").glob("[0-9]*"))))),
     ),
 }
 C_FOLDERS: Final = ("labs", "solutions", "grader/tests", "grader/bench")
-PROCESSES: Final = str(2 * len(os.sched_getaffinity(0)))  # many wait for a hang to be one
+PROCESSES: Final = str(2 * len(os.sched_getaffinity(0)))  # many tests wait for a timeout
 
 
 class Counts:
@@ -46,7 +46,7 @@ class Counts:
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A test counts once: when it failed anywhere, was skipped, or its call passed."""
+        """Counts a test once: if any phase failed, if it was skipped, or if its call passed."""
         self.seconds[str(Path(report.nodeid.partition("::")[0]).parent)] += report.duration
         if report.failed:
             self.of["failed"] += 1
@@ -56,23 +56,23 @@ class Counts:
             self.of["passed"] += 1
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """What cannot even be collected has failed."""
+        """Counts a file that cannot be collected as failed."""
         if report.failed:
             self.of["failed"] += 1
 
 
 def c_files() -> tuple[str, ...]:
-    """Our own C files; the hostile submissions are as odd as they have to be."""
+    """The C files that are checked: all but the hostile submissions in grader/attacks."""
     found = (path for folder in C_FOLDERS for path in (ROOT / folder).rglob("*.[ch]"))
     return tuple(sorted(str(path) for path in found if "build" not in path.parts))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs it all; 0 when nothing failed."""
+    """Runs all checks; returns 0 if none failed."""
     counts = Counts()
-    with_files = {name: (*words, *c_files()) for name, words in C_STEPS.items()}
-    for name, (tool, *words) in (STEPS | with_files).items():
-        status = subprocess.call([shutil.which(tool, path=PATH) or tool, *words], cwd=ROOT)
+    c_steps = {name: (*command, *c_files()) for name, command in C_STEPS.items()}
+    for name, (tool, *options) in (STEPS | c_steps).items():
+        status = subprocess.call([shutil.which(tool, path=PATH) or tool, *options], cwd=ROOT)
         print(f"{name}: {'ok' if status == 0 else 'FAILED'}", flush=True)
         counts.of["passed" if status == 0 else "failed"] += 1
     chosen = list(arguments) or ["grader/tests", "solutions"]

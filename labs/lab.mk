@@ -52,6 +52,13 @@ KIT_FLAGS += -iquote $(KIT)       # "testkit.h", and "shared/..." within the kit
 KIT_FLAGS += -iquote .            # the lab's own headers
 KIT_FLAGS += -MMD -MP             # header dependencies
 
+# Valgrind's leak check: the same here and when graded.
+MEMCHECK_FLAGS := --leak-check=full
+MEMCHECK_FLAGS += --show-leak-kinds=definite,indirect # "possibly lost" may be in use
+MEMCHECK_FLAGS += --errors-for-leak-kinds=definite,indirect
+MEMCHECK_FLAGS += --num-callers=20
+VALGRIND_FACTOR := 20 # so many times as long is every time limit under Valgrind
+
 # ---- files ------------------------------------------------------------------
 
 # The directories of testkit say in which process a file runs.
@@ -70,7 +77,8 @@ RUN += --programs '$(abspath $(BUILD))/programs' $(if $(SEED),--seed $(SEED))
 # ---- targets -------------------------------------------------------------------
 
 .PHONY: help test debug memcheck watch submit clean kit graded build
-.PHONY: print-submission-flags print-program-flags print-files
+.PHONY: print-submission-flags print-program-flags print-memcheck-flags print-valgrind-factor
+.PHONY: print-files
 
 help:
 	@echo 'make test              compile and run the public tests (TEST=name: only that one; SEED=n)'
@@ -93,11 +101,11 @@ debug: build $(BUILD)/gdb.commands
 # Valgrind's lines in its log; the kit's own begin with "**".
 memcheck: build
 	@rm -f $(BUILD)/memcheck.log
-	$(RUN) --timeout-factor 20 \
-	    --wrap 'valgrind -q --leak-check=full --log-file=$(BUILD)/memcheck.log' $(TEST) \
+	$(RUN) --timeout-factor $(VALGRIND_FACTOR) \
+	    --wrap 'valgrind -q $(MEMCHECK_FLAGS) --log-file=$(BUILD)/memcheck.log' $(TEST) \
 	    || { sed -n '/^==/p' $(BUILD)/memcheck.log; exit 1; }
 	@! grep '^==' $(BUILD)/memcheck.log
-	@echo 'Valgrind found nothing to complain about'
+	@echo 'Valgrind found no errors'
 
 watch:
 	@command -v entr > /dev/null || { echo 'make watch needs entr: sudo apt install entr'; exit 2; }
@@ -121,6 +129,12 @@ print-submission-flags:
 
 print-program-flags:
 	@printf '%s\n' $(STUDENT_FLAGS)
+
+print-memcheck-flags:
+	@printf '%s\n' $(MEMCHECK_FLAGS)
+
+print-valgrind-factor:
+	@printf '%s\n' $(VALGRIND_FACTOR)
 
 # A line for each thing that is compiled: what it is, its name, its sources.
 print-files:

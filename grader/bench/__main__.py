@@ -1,7 +1,7 @@
-"""make bench: what grading costs, against doing the same naively.
+"""make bench: the cost of grading, compared with a naive grader.
 
-Ratios of medians of interleaved runs on this machine; nothing here is a test.
-The aims are those that the project has set itself.
+It prints ratios of medians of interleaved runs on this machine, with the aims of the project beside
+them.  Nothing here is a test.
 """
 
 import os
@@ -18,7 +18,7 @@ from typing import Final
 
 from labkit.errors import LabkitError
 from labkit.grading.grade import compiled
-from labkit.grading.run import VALGRIND_FACTOR, run_test
+from labkit.grading.run import run_test
 from labkit.lab.kit import HIDDEN_TESTS, Kit, build_kit
 from labkit.lab.manifest import Lab, load_lab
 from labkit.lab.skeleton import write_reference
@@ -34,7 +34,7 @@ SANDBOX_AIM_MS: Final = 10.0
 
 @dataclass(frozen=True)
 class Places:
-    """Where the things lie that are measured."""
+    """The paths of what is measured."""
 
     lab: Lab
     submission: Path
@@ -50,7 +50,7 @@ def main(name: str) -> int:
         build = Path(folder, "build")
         places = Places(lab, Path(folder, "reference"), build, kit)
         write_reference(lab, places.submission)
-        _naive(places)  # compiles the kit's own objects, which are kept
+        _naive(places)  # compiles the objects of the kit, which later rounds use again
         steps: Mapping[str, Callable[[Places], None]] = {
             "a": _compile_alone,
             "b": _naive,
@@ -133,7 +133,7 @@ def _compile_alone(places: Places) -> None:
 
 
 def _naive(places: Places) -> None:
-    """What a grader without a kit does for each submission: all of it, in one process."""
+    """What a naive grader does for each submission: compile, link and run, without a sandbox."""
     hidden = sorted(places.lab.soldir.glob(HIDDEN_TESTS))
     objects = [f"{path.stem}.o" for path in hidden]
     for name in ("test_public.o", "stubs.o", "test_graded", *objects):
@@ -161,8 +161,9 @@ def _bare_valgrind(places: Places) -> None:
     if places.lab.memcheck:
         log = places.build / "valgrind.log"
         tests = places.lab.memcheck.tests
-        valgrind = f"valgrind -q --leak-check=full --log-file={log}"
-        _run(*_graded(places), "--timeout-factor", str(VALGRIND_FACTOR), "--wrap", valgrind, *tests)
+        valgrind = f"valgrind -q {' '.join(places.kit.memcheck_flags)} --log-file={log}"
+        factor = f"--timeout-factor={places.kit.valgrind_factor}"
+        _run(*_graded(places), factor, "--wrap", valgrind, *tests)
 
 
 def _submission(places: Places, to: Path) -> None:
@@ -198,9 +199,9 @@ def _out(places: Places) -> tuple[str, str]:
     return ("--out", str(places.build / "out"))
 
 
-def _run(*words: str | Path) -> str:
+def _run(*arguments: str | Path) -> str:
     return subprocess.run(
-        [str(word) for word in words], check=True, capture_output=True, text=True
+        [str(argument) for argument in arguments], check=True, capture_output=True, text=True
     ).stdout
 
 

@@ -1,7 +1,7 @@
-/* round_trips.c - how long a remote call takes, for `make bench`.
+/* round_trips.c - measures the time of a remote call, for `make bench`.
  *
- * Linked in the place of lab 01's hidden tests.  Test and puppet share one
- * CPU, as in every test that does not ask for more.
+ * It is linked instead of the hidden tests of lab 01.  Test and puppet share
+ * one CPU, as in every test that does not ask for more.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
@@ -24,7 +24,7 @@ TEST(round_trips, "A remote call returns its value.")
 {
     double started;
 
-    assert_true(buddy_sizeof(1024, 16) > 0); /* the puppet is there now */
+    assert_true(buddy_sizeof(1024, 16) > 0); /* starts the puppet */
     started = now_us();
     for (int i = 0; i < CALLS; i++)
         buddy_sizeof(1024, 16);

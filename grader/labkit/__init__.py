@@ -1,4 +1,4 @@
-"""labkit grades C labs: it builds, boxes, tests and scores submissions."""
+"""labkit grades C labs: it builds, sandboxes, tests and scores submissions."""
 
 from typing import Final
 

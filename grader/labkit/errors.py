@@ -1,26 +1,26 @@
-"""What can go wrong, each with the exit status of the program that it ends.
+"""The errors that end labkit, each with its exit status.
 
-Two voices, never mixed: the first three say that the input is wrong, GraderError
-says that the grader broke, which is never a score.
+UsageError, ManifestError and SubmissionError say that the input is wrong.  GraderError says that
+the grader failed; there is no score then.
 """
 
 from typing import Final
 
 EXIT_GRADED: Final = 0
-EXIT_DISPROVED: Final = 1  # a check of the lab does not hold
+EXIT_DISPROVED: Final = 1  # a check of the lab failed
 EXIT_BAD_INPUT: Final = 2
 EXIT_GRADER: Final = 3
 EXIT_INTERRUPTED: Final = 130
 
 
 class LabkitError(Exception):
-    """Base of all errors that end labkit; str() is the message for a person."""
+    """Base class of all errors that end labkit; str() is the message for the user."""
 
     exit_code = EXIT_GRADER
 
 
 class UsageError(LabkitError):
-    """The command line asks for something that does not exist."""
+    """The command line, or a file that it names, is wrong."""
 
     exit_code = EXIT_BAD_INPUT
 
@@ -38,7 +38,7 @@ class SubmissionError(LabkitError):
 
 
 class GraderError(LabkitError):
-    """The grader or its machine failed: never a score."""
+    """The grader or its machine failed; there is no score."""
 
     exit_code = EXIT_GRADER
 

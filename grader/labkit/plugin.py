@@ -3,9 +3,9 @@
     pytest solutions/01-buddy/lab.toml --submission ~/inbox/doe.zip -k alloc -x
     pytest solutions --verify -n 2 --junitxml=build/verify.xml
 
-Without --submission the reference is tested; with --verify each check of `labkit verify` is an
-item instead.  A failed test is a failure, a grader that breaks is an error, as in `labkit grade`.
-This file holds the hooks alone.
+Without --submission the reference is tested.  With --verify the items are the checks of `labkit
+verify`.  A failed test is a failure; a failure of the grader is an error, as in `labkit grade`.
+This file contains only the hooks.
 """
 
 import tempfile
@@ -25,7 +25,7 @@ LAB_FILE: Final = "lab.toml"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the options of a group of their own."""
+    """Adds the option group of labkit."""
     group = parser.getgroup("labkit", "labs of the C lab kit (solutions/NN/lab.toml)")
     group.addoption(
         "--submission", type=Path, help="directory, file or archive to test; default: the reference"
@@ -33,7 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--sandbox", "--box", default="auto", help="kind of sandbox: auto, bwrap, uid or none"
     )
-    group.addoption("--verify", action="store_true", help="verify the labs: one item for a check")
+    group.addoption(
+        "--verify", action="store_true", help="verify the labs: one item for each check"
+    )
     group.addoption(
         "--verify-full",
         action="store_true",
@@ -44,19 +46,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="gradings of the reference and of each accepted solution; the last under load",
+        help="grade the reference and each accepted solution N times, the last time under load",
     )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "LabFile | None":
-    """A lab.toml is a file of tests when it is that of a lab."""
+    """Collects solutions/NN/lab.toml; other TOML files are ignored."""
     if file_path.name != LAB_FILE or file_path.parents[1].name != "solutions":
         return None
     return LabFile.from_parent(parent, path=file_path)
 
 
 class LabFile(pytest.File):
-    """A lab, and the submission of it that is tested."""
+    """The lab.toml of a lab."""
 
     def collect(self) -> Iterator[pytest.Item]:
         """The items, in the order of the rubric or of the checks."""
@@ -93,10 +95,10 @@ class LabFile(pytest.File):
 
 
 class Work(Protocol):
-    """What an item does: done in its setup, so that a grader error is an error there."""
+    """The work of an item.  It runs in the item's setup, so that pytest reports a grader error."""
 
     def do(self) -> str:
-        """What is wrong, "" when nothing is; GraderError when the grader breaks."""
+        """Returns the problem, or "" if there is none; GraderError if the grader fails."""
 
 
 class LabItem(pytest.Item):
@@ -105,25 +107,25 @@ class LabItem(pytest.Item):
     def __init__(self, *, name: str, parent: pytest.Collector, work: Work) -> None:
         super().__init__(name, parent)
         self._work = work
-        self._wrong = ""
+        self._problem = ""
 
     def setup(self) -> None:
-        """Does the work; what stops it is an error here, not a failed test."""
+        """Does the work; pytest reports an exception here as an error, not as a failed test."""
         from labkit.errors import GraderError, LabkitError
 
         try:
-            self._wrong = self._work.do()
+            self._problem = self._work.do()
         except LabkitError as error:
             kind = "grader error: " if isinstance(error, GraderError) else ""
             pytest.fail(f"{kind}{error}", pytrace=False)
 
     def runtest(self) -> None:
-        """Says what came of it."""
-        if self._wrong:
-            pytest.fail(self._wrong, pytrace=False)
+        """Fails with the problem that the work found."""
+        if self._problem:
+            pytest.fail(self._problem, pytrace=False)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Where it stands: the lab's own lab.toml."""
+        """The location of the item: the lab's lab.toml."""
         return self.path, None, self.name
 
 
@@ -134,7 +136,7 @@ class CheckWork:
         self._check = check
 
     def do(self) -> str:
-        """Runs it."""
+        """Runs the check."""
         from labkit.errors import GraderError
         from labkit.proof.verify import run_check
 
@@ -155,7 +157,7 @@ class TestWork:
         self._shared = shared
 
     def do(self) -> str:
-        """Runs it in a sandbox of its own."""
+        """Runs the test in a fresh sandbox."""
         from labkit.errors import GraderError
         from labkit.grading.run import run_memcheck, run_test
         from labkit.grading.score import describe
@@ -180,7 +182,7 @@ class TestWork:
 
 
 class SharedSubmission:
-    """The submission, compiled when the first item needs it, once in a process."""
+    """The submission, compiled once per process, when the first item needs it."""
 
     def __init__(self, lab: "Lab", config: pytest.Config) -> None:
         self._lab = lab
@@ -188,7 +190,7 @@ class SharedSubmission:
         self._compiled: CompiledSubmission | None = None
 
     def compiled(self) -> "CompiledSubmission":
-        """The compiled submission; it is cleared away at the end of the session."""
+        """The compiled submission; it is deleted at the end of the run of pytest."""
         if self._compiled is None:
             self._compiled = self._make()
         return self._compiled

@@ -1,8 +1,8 @@
-"""The one result of a graded submission, schema labkit/result/v1.
+"""The result of a graded submission, schema labkit/result/v1.
 
-Everything that anybody reads (terminal, Markdown, JUnit, a platform's JSON) is written from this.
-It also owns the few types that a result is made of and that other modules find out: Status,
-Diagnostic, Place and Finding.
+All reports (terminal, Markdown, JUnit, a platform's JSON) are written from it.  This module also
+defines the types that a result consists of and that other modules produce: Status, Diagnostic,
+Place and Finding.
 """
 
 import json
@@ -20,14 +20,14 @@ Status = Literal["pass", "fail", "error"]
 RunStatus = Literal["graded", "error", "incomplete"]
 Detail = Literal["open", "named", "secret"]
 
-WARNINGS: Final = "warnings"  # the two results that no test of the lab's has
+WARNINGS: Final = "warnings"  # the two lines of the rubric that are not tests
 MEMCHECK: Final = "memcheck"
-EXTRA_TITLE: Final = "Code and memory"  # the heading of the two
+EXTRA_TITLE: Final = "Code and memory"  # their heading
 
 
 @dataclass(frozen=True, order=True)
 class Diagnostic:
-    """A compiler's warning, at the line that it names."""
+    """A compiler warning and the line that it names."""
 
     file: str
     line: int
@@ -40,12 +40,12 @@ class Place:
 
     function: str
     file: str
-    line: int  # 0: not known
+    line: int  # 0: unknown
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A memory error or leak, with the student's part of its stack, innermost first."""
+    """A memory error or leak, with the stack frames in student code, innermost first."""
 
     message: str
     where: tuple[Place, ...]
@@ -53,18 +53,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a student sees of a test; decided by score.py from the test's level of detail."""
+    """What students see of a test; score.py decides it by the test's level of detail."""
 
-    name: str  # of a secret test: a number
+    name: str  # of a secret test: secret_test_N
     rule: str
     message: str = ""
     output: str = ""  # what the submission printed
-    reproduce: str = ""  # the command that shows the failure at home
+    reproduce: str = ""  # the command that reproduces the failure
 
 
 @dataclass(frozen=True)
 class TestResult:
-    """One line of the rubric.  Writers for students take all text from `shown`."""
+    """The result of a line of the rubric.  Reports for students take all text from `shown`."""
 
     __test__ = False  # for pytest: not a class of tests
 
@@ -76,7 +76,7 @@ class TestResult:
     detail: Detail
     shown: Shown
     rule: str = ""
-    log: str = ""  # all that the test said, for the instructor
+    log: str = ""  # the complete message of the test, for the instructor
     seconds: float = 0.0
 
 
@@ -92,7 +92,7 @@ class SubmissionInfo:
 
 @dataclass(frozen=True)
 class BuildInfo:
-    """What the compiler said."""
+    """The outcome of compiling."""
 
     ok: bool
     output: str
@@ -124,7 +124,7 @@ class Result:
 
     @property
     def failed(self) -> tuple[TestResult, ...]:
-        """The tests that did not pass, those with a grader error included."""
+        """The tests that did not pass, including those with a grader error."""
         return tuple(t for t in self.tests if t.status != "pass")
 
     @property
@@ -134,7 +134,7 @@ class Result:
             return f"{self.score:g} of {self.max_score:g} points"
         if self.status == "incomplete":
             return "no score, the grading was interrupted"
-        return "no score, the grader had a problem"
+        return "no score, the grader failed"
 
     def to_json(self) -> str:
         """The result.json of a submission."""
@@ -151,7 +151,7 @@ class ClassEntry:
 
 
 def from_json(text: str) -> Result:
-    """The result that to_json() wrote; UsageError for anything else."""
+    """Reads what to_json() wrote; UsageError for anything else."""
     try:
         raw = json.loads(text)
         schema = raw.pop("schema")

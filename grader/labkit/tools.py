@@ -1,4 +1,4 @@
-"""The programs that labkit calls: the only list of them, with the package and the use of each."""
+"""The only list of the programs that labkit runs, with the Debian package of each."""
 
 import shutil
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from labkit.errors import GraderError
 
 @dataclass(frozen=True)
 class Tool:
-    """A program, and the Debian package that holds it."""
+    """A program, and the Debian package that contains it."""
 
     name: str
     package: str
@@ -40,6 +40,6 @@ def need_tool(name: str) -> str:
     if path is None:
         raise GraderError(
             f"{name} is not installed: apt-get install {_PACKAGES[name]} "
-            "(`labkit doctor` lists all that is missing)"
+            "(`labkit doctor` lists everything that is missing)"
         )
     return path

@@ -1,4 +1,4 @@
-"""What several test files need: a repository with one new lab in it."""
+"""Fixtures of several test files: a repository with one new lab in it."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture
 def empty_root(tmp_path: Path) -> Path:
-    """A repository without labs, which shares the test kit."""
+    """A repository without labs, with this repository's test kit."""
     return make_root(tmp_path / "empty")
 
 
 @pytest.fixture(scope="session")
 def new_lab_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with lab 08-twice as `labkit new` makes it, kit built; to be copied."""
+    """A repository with lab 08-twice as `labkit new` makes it, kit built; tests copy it."""
     root = make_root(tmp_path_factory.mktemp("repository") / "root")
     new_lab(root, "08-twice")
     build_kit(load_lab(root, "08-twice"))
@@ -27,7 +27,7 @@ def new_lab_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_root(root: Path) -> Path:
-    """The folders of a repository around this one's test kit."""
+    """Makes the directories of a repository, with links to this repository's test kit."""
     (root / "labs").mkdir(parents=True)
     for name in ("lab.mk", "testkit"):
         (root / "labs" / name).symlink_to(REPOSITORY / "labs" / name)

@@ -1,4 +1,4 @@
-"""A small lab's manifest, for the tests of what is done with one."""
+"""The manifest of a small lab, for tests of the modules that use one."""
 
 import tomllib
 from collections.abc import Callable

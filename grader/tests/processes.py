@@ -1,4 +1,4 @@
-"""What runs on this machine, for the tests that interrupt labkit and look what is left."""
+"""Finds running processes, for tests that interrupt labkit and check what is left."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ WAIT_SECONDS: Final = 60
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Waits for a state; AssertionError when it does not come about."""
+    """Waits until the condition is true; AssertionError after WAIT_SECONDS."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
         assert time.monotonic() < deadline
@@ -17,7 +17,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def descendants(pid: int, name: str) -> list[int]:
-    """Processes below `pid` that run `name`."""
+    """Descendants of `pid` whose command line contains `name`."""
     children = Path(f"/proc/{pid}/task").glob("*/children")
     pids = [int(p) for file in children for p in file.read_text(encoding="ascii").split()]
     found = [p for p in pids if name in _command(p)]
@@ -32,6 +32,6 @@ def _command(pid: int) -> str:
 
 
 def processes_with(text: str) -> list[int]:
-    """Processes whose command line holds the text."""
+    """Processes whose command line contains the text."""
     pids = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
     return [pid for pid in pids if text in _command(pid)]

@@ -1,4 +1,4 @@
-"""What a student receives, copied for a test, with or without a solution in it."""
+"""Copies what a student receives, with or without a solution in it."""
 
 import shutil
 import subprocess
@@ -11,12 +11,12 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 def copy_labs(into: Path) -> Path:
-    """Copies labs/ without what was built there."""
+    """Copies labs/ without build directories."""
     return Path(shutil.copytree(ROOT / "labs", into, ignore=shutil.ignore_patterns("build")))
 
 
 def solve(labs: Path, name: str) -> Path:
-    """Puts the reference in the place of the skeleton."""
+    """Replaces the skeleton by the reference."""
     lab = load_lab(ROOT, name)
     for file in lab.files:
         subprocess.run(

@@ -1,8 +1,8 @@
 """Every hostile submission of grader/attacks gets its verdict, and does no harm.
 
-Each is graded in a sandbox like any other; afterwards the reference must score in
-full on the same machine.  attack.toml says what it tries, the verdict it must
-get and what else must hold:
+Each is graded in a sandbox like any other; afterwards the reference must get the full score on the
+same machine.  attack.toml says what the attack tries, which verdict it must get and what else must
+hold:
 
     passes    exactly these pass         score     the score, exactly
     fails     these fail                 compiles  whether it does
@@ -40,7 +40,7 @@ WAIT_SECONDS: Final = 20
 
 @dataclass(frozen=True)
 class Attack:
-    """A hostile submission; `holds` names functions of HOLDS, `sandbox` a kind of it."""
+    """A hostile submission; `holds` names functions of HOLDS, `sandbox` a kind of sandbox."""
 
     tries: str
     verdict: Mapping[str, Any]
@@ -51,7 +51,7 @@ class Attack:
 
 
 def load_attack(name: str) -> Attack:
-    """Reads attack.toml; an unknown key is a mistake."""
+    """Reads attack.toml; an unknown key is an error."""
     table = tomllib.loads((ATTACKS / name / "attack.toml").read_text(encoding="utf-8"))
     assert set(table) <= {"tries", "verdict", "holds", "valgrind", "sandbox"}
     assert table["verdict"]
@@ -68,7 +68,7 @@ def load_attack(name: str) -> Attack:
 
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """The lab that is attacked, in a repository of its own that shares the test kit."""
+    """The lab that is attacked, in a separate repository with links to the test kit."""
     root = tmp_path_factory.mktemp("target")
     labdir, soldir = root / "labs" / TARGET, root / "solutions" / TARGET
     labdir.mkdir(parents=True)
@@ -85,7 +85,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 
 @pytest.fixture(scope="session")
 def reference(target: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What must score in full before and after every attack."""
+    """The reference, which must get the full score after every attack."""
     folder = tmp_path_factory.mktemp("reference")
     write_reference(target, folder)
     return folder
@@ -95,7 +95,7 @@ def reference(target: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_attack_gets_its_verdict_and_does_no_harm(
     name: str, target: Lab, reference: Path
 ) -> None:
-    """The verdict of attack.toml, nothing left on the machine, and the reference as before."""
+    """The result is as in attack.toml, nothing is left behind, the reference scores in full."""
     attack = load_attack(name)
     if attack.sandbox != "auto" and (problem := problem_of(attack.sandbox)):
         pytest.skip(problem)
@@ -109,15 +109,15 @@ def test_the_attack_gets_its_verdict_and_does_no_harm(
     assert after.score == after.max_score, after.failed
 
 
-def test_the_corpus_names_what_threats_there_are() -> None:
-    """At least forgery, build, theft, exhaustion, persistence, escape and reports are there."""
+def test_there_are_attacks_of_every_kind() -> None:
+    """Forgery, build, theft, exhaustion, persistence, escape and reports."""
     kinds = {name.partition("_")[0] for name in NAMES}
     assert kinds == {"forge", "build", "steal", "exhaust", "persist", "escape", "report"}
     assert len(NAMES) >= 50
 
 
-def test_a_verdict_that_is_missed_is_noticed(target: Lab, reference: Path) -> None:
-    """The reference, graded as an attack, fails every kind of verdict: the checks can fail."""
+def test_a_missed_verdict_is_noticed(target: Lab, reference: Path) -> None:
+    """The reference, graded as an attack, misses every kind of verdict."""
     result = grade_submission(target, reference, valgrind=False)
     for verdict in (
         {"passes": ["warnings"]},
@@ -131,7 +131,7 @@ def test_a_verdict_that_is_missed_is_noticed(target: Lab, reference: Path) -> No
 
 
 def check_verdict(attack: Attack, result: Result) -> None:
-    """Compares the result with the verdict; a grader error is never the right one."""
+    """Compares the result with the expected verdict, which is never a grader error."""
     passed = {t.name for t in result.tests if t.status == "pass"}
     failed = {t.name for t in result.tests if t.status == "fail"}
     broken = {t.name: t.log for t in result.tests if t.status == "error"}
@@ -152,7 +152,7 @@ def check_verdict(attack: Attack, result: Result) -> None:
 
 
 def no_process_stays(result: Result) -> None:  # noqa: ARG001  (one signature for all)
-    """Nothing that has a submission loaded outlives its grading."""
+    """No process that has loaded a submission outlives its grading."""
     deadline = time.monotonic() + WAIT_SECONDS
     while orphans := abandoned_puppets():
         assert time.monotonic() < deadline, f"still there: {orphans}"
@@ -160,7 +160,7 @@ def no_process_stays(result: Result) -> None:  # noqa: ARG001  (one signature fo
 
 
 def abandoned_puppets() -> list[int]:
-    """Processes with a submission loaded that descend from no grader any more."""
+    """Processes that have loaded a submission and do not descend from a grader."""
     parents: dict[int, int] = {}
     names: dict[int, str] = {}
     loaded = []
@@ -173,14 +173,14 @@ def abandoned_puppets() -> list[int]:
             if "submission.so" in (folder / "maps").read_text(errors="replace"):
                 loaded.append(pid)
         except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it ended, or is none of ours
+            continue  # it has ended, or belongs to another user
         names[pid] = stat[stat.index("(") + 1 : stat.rindex(")")]
         parents[pid] = int(stat[stat.rindex(")") :].split()[2])
     return [pid for pid in loaded if not descends_from_grader(pid, parents, names)]
 
 
 def descends_from_grader(pid: int, parents: Mapping[int, int], names: Mapping[int, str]) -> bool:
-    """Whether labkit or pytest is among the ancestors; orphans come to process 1."""
+    """Whether labkit or pytest is an ancestor; the parent of an orphan is process 1."""
     while pid > 1:
         if names.get(pid, "").startswith(("python", "pytest", "labkit")):
             return True
@@ -189,7 +189,7 @@ def descends_from_grader(pid: int, parents: Mapping[int, int], names: Mapping[in
 
 
 def no_file_stays(result: Result) -> None:  # noqa: ARG001  (one signature for all)
-    """Nothing with a name that the attacks use lies in a folder that all share."""
+    """No file with a name that the attacks use lies in a shared directory."""
     names = {"big", "0", "ring", "sem.lock", "queue", "result.json", "feedback.md", "kit.json"}
     folders = [Path(folder) for folder in SHARED_FOLDERS if Path(folder).is_dir()]
     left = [path for folder in folders for path in folder.iterdir() if path.name in names]
@@ -197,7 +197,7 @@ def no_file_stays(result: Result) -> None:  # noqa: ARG001  (one signature for a
 
 
 def no_ipc_stays(result: Result) -> None:  # noqa: ARG001  (one signature for all)
-    """No System V object under the key that the attack uses, nor of the user of a past box."""
+    """No System V object has the key that the attack uses, or a uid of an ended sandbox."""
     deadline = time.monotonic() + WAIT_SECONDS
     while left := foreign_objects():
         assert time.monotonic() < deadline, f"still there: {left}"
@@ -205,7 +205,7 @@ def no_ipc_stays(result: Result) -> None:  # noqa: ARG001  (one signature for al
 
 
 def foreign_objects() -> list[str]:
-    """Lines of /proc/sysvipc that come from a box; those of a live one go with it."""
+    """Lines of /proc/sysvipc for objects of sandboxes; running sandboxes may have some, too."""
     found = []
     for kind in ("shm", "msg", "sem"):
         head, *lines = Path("/proc/sysvipc", kind).read_text().splitlines()
@@ -217,12 +217,12 @@ def foreign_objects() -> list[str]:
 
 
 def result_is_small(result: Result) -> None:
-    """A flood is capped long before it fills a disk."""
+    """Output is capped long before it fills a disk."""
     assert len(result.to_json()) < 1 << 20
 
 
 def output_is_printable(result: Result) -> None:
-    """No writer passes on what commands a terminal, a browser or a CI runner."""
+    """No report contains a command for a terminal, a browser or a CI runner."""
     texts = {
         "terminal": terminal.summary(result, None),
         "markdown": markdown.feedback(result),

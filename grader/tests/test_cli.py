@@ -1,4 +1,4 @@
-"""`labkit grade` from outside: exit statuses, what it writes, what it does with bad input."""
+"""`labkit` as a command: exit statuses, the files it writes, bad input."""
 
 import json
 import os
@@ -21,11 +21,11 @@ HANGS: Final = '#include "twice.h"\nint twice_twice(int number) { for (;;) numbe
 
 
 def labkit(
-    root: Path, *words: str | Path, cwd: Path | None = None, **env: str
+    root: Path, *arguments: str | Path, cwd: Path | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Runs the command for the repository `root`."""
+    """Runs labkit for the repository `root`."""
     return subprocess.run(
-        [LABKIT, "--root", root, *words],
+        [LABKIT, "--root", root, *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -42,7 +42,7 @@ def hand_in(folder: Path, code: str) -> Path:
 
 
 def tools_without(missing: str, tmp_path: Path) -> Path:
-    """A folder with all programs that a grading runs but one, for PATH."""
+    """A directory for PATH with all programs that a grading runs, except one."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in {"sh", *(tool.name for tool in TOOLS)} - {missing}:
@@ -60,7 +60,7 @@ def result_of(root: Path, name: str) -> dict[str, Any]:
 
 
 def test_a_right_submission_scores_in_full(new_lab_root: Path, tmp_path: Path) -> None:
-    """Whatever its name; result and feedback are written, and --json prints the result."""
+    """Result and feedback are written, whatever its name; --json prints the result."""
     folder = hand_in(tmp_path / "Doe, J.  (late)", RIGHT)
     done = labkit(new_lab_root, "grade", LAB, folder, "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -71,7 +71,7 @@ def test_a_right_submission_scores_in_full(new_lab_root: Path, tmp_path: Path) -
 
 
 def test_paths_may_be_relative(empty_root: Path, tmp_path: Path) -> None:
-    """The repository and the build folder: of where one stands, and nothing gets into labs/."""
+    """Paths are relative to the working directory; nothing is built in labs/."""
     here = Path()
     assert labkit(here, "new", LAB, cwd=empty_root).returncode == 0
     folder = hand_in(tmp_path / "doe", RIGHT)
@@ -84,7 +84,7 @@ def test_paths_may_be_relative(empty_root: Path, tmp_path: Path) -> None:
 def test_a_build_folder_that_make_cannot_handle_is_refused(
     new_lab_root: Path, tmp_path: Path
 ) -> None:
-    """White space in its name."""
+    """The name of the build directory must not contain white space."""
     folder = hand_in(tmp_path / "doe", RIGHT)
     done = labkit(new_lab_root, "grade", LAB, folder, LABKIT_BUILD=str(tmp_path / "two words"))
     assert done.returncode == 3
@@ -92,31 +92,29 @@ def test_a_build_folder_that_make_cannot_handle_is_refused(
 
 
 def test_a_header_of_the_lab_is_found_by_quotes_only(new_lab_root: Path, tmp_path: Path) -> None:
-    """As in a student's folder; so it may be named like one of the system's."""
+    """As in a student's directory; so a header may have the name of a system header."""
     folder = hand_in(tmp_path / "angle", RIGHT.replace('"twice.h"', "<twice.h>"))
     labkit(new_lab_root, "grade", LAB, folder)
     assert not result_of(new_lab_root, "angle")["build"]["ok"]
 
 
 def test_what_does_not_compile_is_graded(new_lab_root: Path, tmp_path: Path) -> None:
-    """Score 0, exit status 0, and the compiler's words."""
+    """The score is 0, the exit status 0, and the compiler's output is shown."""
     done = labkit(new_lab_root, "grade", LAB, hand_in(tmp_path / "no", "int twice_twice(\n"))
     assert done.returncode == 0
     assert "0 of 100 points" in done.stdout
     assert "./twice.c:1" in done.stdout
 
 
-def test_a_compiler_that_never_ends_is_the_students_matter(
-    new_lab_root: Path, tmp_path: Path
-) -> None:
-    """A file without end, or memory without end, is a compile error."""
+def test_a_compiler_that_never_ends_is_a_compile_error(new_lab_root: Path, tmp_path: Path) -> None:
+    """A compiler that exceeds its limits costs the student the score."""
     folder = hand_in(tmp_path / "zero", '#include "/dev/zero"\n')
     done = labkit(new_lab_root, "grade", LAB, folder)
     assert (done.returncode, result_of(new_lab_root, "zero")["score"]) == (0, 0)
 
 
 def test_warnings_cost_their_points(new_lab_root: Path, tmp_path: Path) -> None:
-    """And the feedback names the line."""
+    """The feedback names the line of the warning."""
     folder = hand_in(tmp_path / "warns", RIGHT + "static int unused;\n")
     labkit(new_lab_root, "grade", LAB, folder)
     result = result_of(new_lab_root, "warns")
@@ -126,7 +124,7 @@ def test_warnings_cost_their_points(new_lab_root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("arguments", "message"),
     [
         (["no-such-lab", "."], "there are: 08-twice"),
         (["", "."], "there are: 08-twice"),
@@ -136,18 +134,18 @@ def test_warnings_cost_their_points(new_lab_root: Path, tmp_path: Path) -> None:
         ([LAB, "--jobs", "0", "."], "--jobs"),
     ],
 )
-def test_bad_input_is_exit_status_2(new_lab_root: Path, words: list[str], says: str) -> None:
-    """With a message that says what is wrong, and no result."""
-    done = labkit(new_lab_root, "grade", *words)
+def test_bad_input_is_exit_status_2(new_lab_root: Path, arguments: list[str], message: str) -> None:
+    """The message names the bad input; there is no result."""
+    done = labkit(new_lab_root, "grade", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert says in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_an_output_folder_that_cannot_be_written_is_a_grader_error(
     new_lab_root: Path, tmp_path: Path
 ) -> None:
-    """The result is printed all the same."""
+    """The result is printed before the error."""
     (tmp_path / "file").touch()
     folder = hand_in(tmp_path / "doe", RIGHT)
     done = labkit(new_lab_root, "grade", LAB, folder, "--out", tmp_path / "file/out")
@@ -158,24 +156,24 @@ def test_an_output_folder_that_cannot_be_written_is_a_grader_error(
 
 @pytest.mark.parametrize("tool", ["gcc", "valgrind"])
 def test_a_missing_tool_is_a_grader_error(new_lab_root: Path, tmp_path: Path, tool: str) -> None:
-    """It never costs a student points; the message names the tool."""
+    """A missing tool never costs points; the message names the tool."""
     tools = tools_without(tool, tmp_path)
     folder = hand_in(tmp_path / "doe", RIGHT)
     done = labkit(new_lab_root, "grade", LAB, folder, PATH=str(tools))
     assert done.returncode == 3
     assert f"{tool} is not installed" in done.stderr + done.stdout
     assert "of 100 points" not in done.stdout
-    if tool == "valgrind":  # what could be found out without it is kept
+    if tool == "valgrind":  # the other results are kept
         result = result_of(new_lab_root, "doe")
         assert (result["status"], result["score"]) == ("error", None)
         assert [t["status"] for t in result["tests"]].count("pass") > 0
 
 
 def test_without_bubblewrap_its_sandbox_is_refused(new_lab_root: Path, tmp_path: Path) -> None:
-    """Fails closed: a weaker kind is never taken in its place."""
+    """The grader fails closed: it never uses a weaker kind instead."""
     tools = tools_without("bwrap", tmp_path)
     folder = hand_in(tmp_path / "doe", RIGHT)
-    for option in ("--sandbox", "--box"):  # the old name still works
+    for option in ("--sandbox", "--box"):  # --box is an alias
         done = labkit(new_lab_root, "grade", LAB, folder, option, "bwrap", PATH=str(tools))
         assert done.returncode == 3
         assert "bwrap is not installed" in done.stderr
@@ -185,9 +183,9 @@ def test_without_bubblewrap_its_sandbox_is_refused(new_lab_root: Path, tmp_path:
 def test_a_uid_sandbox_grades_where_the_solutions_cannot_be_read(
     new_lab_root: Path, tmp_path: Path
 ) -> None:
-    """And is refused, with the way to fix it, where they can."""
+    """Where they can be read, it is refused, with a remedy."""
     folder = hand_in(tmp_path / "doe", RIGHT)
-    done = labkit(new_lab_root, "grade", LAB, folder, "--box", "uid")
+    done = labkit(new_lab_root, "grade", LAB, folder, "--sandbox", "uid")
     assert done.returncode == 0, done.stderr
     assert result_of(new_lab_root, "doe")["sandbox"] == "uid"
     assert result_of(new_lab_root, "doe")["score"] == 100
@@ -203,10 +201,8 @@ def test_a_uid_sandbox_grades_where_the_solutions_cannot_be_read(
     assert "chmod" in done.stderr
 
 
-def test_an_interrupted_run_keeps_and_marks_what_it_found(
-    new_lab_root: Path, tmp_path: Path
-) -> None:
-    """Exit status 130, no score, no sandbox left behind."""
+def test_an_interrupted_run_writes_a_partial_result(new_lab_root: Path, tmp_path: Path) -> None:
+    """The exit status is 130; there is no score, and no sandbox is left behind."""
     folder = hand_in(tmp_path / "hangs", HANGS)
     process = subprocess.Popen(
         [LABKIT, "--root", new_lab_root, "grade", LAB, folder],
@@ -226,8 +222,8 @@ def test_an_interrupted_run_keeps_and_marks_what_it_found(
     assert not processes_with(str(folder))
 
 
-def test_the_doctor_says_what_this_machine_can_do(new_lab_root: Path) -> None:
-    """And its exit status says whether that is enough."""
+def test_doctor_checks_whether_this_machine_can_grade(new_lab_root: Path) -> None:
+    """The exit status is 0 if it can, otherwise 3 with a remedy."""
     done = labkit(new_lab_root, "doctor")
     assert done.returncode == 0
     assert "sandboxes of kind bwrap" in done.stdout

@@ -1,4 +1,4 @@
-"""Every command in a handout works, in the folder where a student would type it."""
+"""Every command in a handout works in the directory where a student would type it."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ def shell_blocks(document: Path) -> list[str]:
 
 @pytest.mark.parametrize("handout", HANDOUTS, ids=lambda path: path.stem)
 def test_every_command_of_a_handout_works(handout: Path, tmp_path: Path) -> None:
-    """The blocks run from top to bottom, in a lab's folder that holds a solution."""
+    """The blocks run from top to bottom, in a lab's directory with a solution."""
     folder = tmp_path
     labs = copy_labs(tmp_path / "labs")
     if handout.stem in lab_names(ROOT):
@@ -41,7 +41,7 @@ def test_every_command_of_a_handout_works(handout: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("handout", HANDOUTS, ids=lambda path: path.stem)
-def test_every_link_leads_somewhere(handout: Path) -> None:
-    """Files that a document links to are there."""
+def test_every_link_has_a_target(handout: Path) -> None:
+    """Every file to which a document links exists."""
     for target in LINK.findall(handout.read_text(encoding="utf-8")):
         assert (handout.parent / target.strip()).exists(), target

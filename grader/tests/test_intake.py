@@ -1,4 +1,4 @@
-"""What a student hands in becomes the lab's files and nothing else, or a clear error."""
+"""A submission yields the lab's files and nothing else, or a clear error."""
 
 import bz2
 import gzip
@@ -18,10 +18,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labkit.batch import MAX_NAME_BYTES, result_folder
 from labkit.errors import GraderError, SubmissionError
-from labkit.grading.grade import MAX_NAME_BYTES, result_folder
+from labkit.hashing import contents_hash
 from labkit.intake.archives import MAX_ARCHIVE_BYTES
-from labkit.intake.collect import MAX_FILE_BYTES, collect, content_hash, submission_name
+from labkit.intake.collect import MAX_FILE_BYTES, collect, submission_name
 from labkit.intake.quoting import printable, quote_all
 from labkit.lab.manifest import Lab
 from labkit.lab.sources import Sources
@@ -33,7 +34,7 @@ SOURCES = {"main.c": b"int main(void) { return 0; }\n", "pipeline.c": SOURCE}
 
 
 def make_lab(*files: str) -> Lab:
-    """A lab that asks for these files; nothing of it exists."""
+    """A lab that asks for these files; its directories do not exist."""
     return Lab(
         name="01-buddy",
         title="Buddy",
@@ -65,7 +66,7 @@ def make_tar(
     mode: str = "w",
     form: int = tarfile.PAX_FORMAT,
 ) -> bytes:
-    """A tar with these members, and others without content before them."""
+    """A tar with the special members first, then these."""
     buffer = io.BytesIO()
     with tarfile.open(
         fileobj=buffer, mode=mode, format=form, encoding="utf-8", errors="surrogateescape"
@@ -80,7 +81,7 @@ def make_tar(
 
 
 def member(name: str, kind: bytes, *, linkname: str = "") -> tarfile.TarInfo:
-    """A tar member that is no regular file."""
+    """A tar member that is not a regular file."""
     info = tarfile.TarInfo(name)
     info.type = kind
     info.linkname = linkname
@@ -95,7 +96,7 @@ def take(tmp_path: Path, content: bytes, *, name: str, lab: Lab = ONE) -> Submis
 
 
 def refuse(tmp_path: Path, content: bytes, *, name: str, lab: Lab = ONE) -> str:
-    """The message with which such a submission is refused; nothing may be written then."""
+    """The message that refuses a submission of one file; nothing may be written."""
     with pytest.raises(SubmissionError) as caught:
         take(tmp_path, content, name=name, lab=lab)
     assert not (tmp_path / "into").exists()
@@ -119,27 +120,27 @@ PACKERS: dict[str, Callable[[dict[str, bytes]], bytes]] = {
 
 @pytest.mark.parametrize("folder", ["", "./", "alice/", "a/b/c/", "mit Leerzeichen/"])
 @pytest.mark.parametrize("name", PACKERS)
-def test_an_archive_gives_its_files_wherever_they_lie(
+def test_an_archive_yields_its_files_from_any_directory(
     tmp_path: Path, name: str, folder: str
 ) -> None:
-    """Zip and tar in every compression, with and without folders around, give the same."""
+    """Zip and tar in every compression, with and without directories, yield the same files."""
     packed = PACKERS[name]({folder + n: c for n, c in SOURCES.items()})
     taken = take(tmp_path, packed, name=name, lab=TWO)
     assert taken.name == "alice"
     assert taken.files == ("main.c", "pipeline.c")
-    assert taken.hash == content_hash(SOURCES)
+    assert taken.hash == contents_hash(SOURCES)
     assert {p.name: p.read_bytes() for p in (tmp_path / "into").iterdir()} == SOURCES
 
 
-def test_an_archive_may_be_several_streams(tmp_path: Path) -> None:
-    """Pigz and pbzip2 write several compressed streams one after the other."""
+def test_an_archive_may_have_several_streams(tmp_path: Path) -> None:
+    """Pigz and pbzip2 concatenate several compressed streams."""
     whole = make_tar({"buddy.c": SOURCE})
     packed = b"".join(gzip.compress(part) for part in (whole[:700], whole[700:])) + bytes(100)
     assert take(tmp_path, packed, name="x.tar.gz").files == ("buddy.c",)
 
 
-def test_a_folder_gives_its_files(tmp_path: Path) -> None:
-    """A folder with the files in it, or in the one folder inside it, is a submission."""
+def test_a_directory_yields_its_files(tmp_path: Path) -> None:
+    """The files may lie in the directory itself, or in its only subdirectory."""
     for where in (tmp_path / "bob", tmp_path / "carol" / "lab 01"):
         where.mkdir(parents=True)
         for name, content in SOURCES.items():
@@ -148,11 +149,11 @@ def test_a_folder_gives_its_files(tmp_path: Path) -> None:
     carol = collect(tmp_path / "carol", TWO, tmp_path / "2")
     assert bob.hash == carol.hash
     assert bob.notes == ()
-    assert carol.notes == ("taken from the folder 'lab 01'",)
+    assert carol.notes == ("taken from the directory 'lab 01'",)
 
 
 def test_one_file_is_a_submission_under_any_name(tmp_path: Path) -> None:
-    """Where the lab asks for one file, an LMS may have renamed it."""
+    """An LMS may rename the only file that a lab asks for."""
     taken = take(tmp_path, SOURCE, name="4711_late_buddy (2).c")
     assert taken.files == ("buddy.c",)
     assert taken.notes == ("'4711_late_buddy (2).c' taken as buddy.c",)
@@ -160,7 +161,7 @@ def test_one_file_is_a_submission_under_any_name(tmp_path: Path) -> None:
 
 
 def test_windows_and_macos_archives_are_read(tmp_path: Path) -> None:
-    """Backslashes as separators, __MACOSX folders and dot files do no harm."""
+    """Backslashes as separators, __MACOSX directories and dot files do no harm."""
     packed = make_zip(
         {
             "lab\\buddy.c": SOURCE,
@@ -172,11 +173,11 @@ def test_windows_and_macos_archives_are_read(tmp_path: Path) -> None:
     )
     taken = take(tmp_path, packed, name="x.zip")
     assert (tmp_path / "into/buddy.c").read_bytes() == SOURCE
-    assert taken.notes == ("taken from the folder 'lab'",)
+    assert taken.notes == ("taken from the directory 'lab'",)
 
 
 def test_other_files_are_ignored_and_named(tmp_path: Path) -> None:
-    """A Makefile or a header that was handed in is not taken, and the student is told."""
+    """A Makefile or a header is ignored, and a note says so."""
     packed = make_tar({"buddy.c": SOURCE, "Makefile": b"all:", "buddy.h": b"", "old/buddy.c": b"x"})
     taken = take(tmp_path, packed, name="x.tar")
     assert [p.name for p in (tmp_path / "into").iterdir()] == ["buddy.c"]
@@ -184,15 +185,15 @@ def test_other_files_are_ignored_and_named(tmp_path: Path) -> None:
 
 
 def test_the_hash_tells_names_and_contents_apart() -> None:
-    """No shifting of bytes between names and contents keeps the hash."""
+    """The hash changes if bytes move between names and contents."""
     same = [
-        content_hash({"a": b"bc", "d": b""}),
-        content_hash({"a": b"b", "cd": b""}),
-        content_hash({"ab": b"c", "d": b""}),
-        content_hash({"a": b"bcd"}),
+        contents_hash({"a": b"bc", "d": b""}),
+        contents_hash({"a": b"b", "cd": b""}),
+        contents_hash({"ab": b"c", "d": b""}),
+        contents_hash({"a": b"bcd"}),
     ]
     assert len(set(same)) == len(same)
-    assert content_hash({"a": b"1", "b": b"2"}) == content_hash({"b": b"2", "a": b"1"})
+    assert contents_hash({"a": b"1", "b": b"2"}) == contents_hash({"b": b"2", "a": b"1"})
 
 
 @pytest.mark.parametrize(
@@ -208,22 +209,22 @@ def test_the_hash_tells_names_and_contents_apart() -> None:
     ],
 )
 def test_a_submission_is_named_after_its_source(source: str, name: str) -> None:
-    """Without the packing, on one line, never empty."""
+    """The name has no suffix of an archive, is one line, and is never empty."""
     assert submission_name(Path(source)) == name
 
 
-def test_a_submission_never_names_another_folder(
+def test_a_submission_never_names_another_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The results of . and .. go where those of the folder itself would."""
+    """The submissions . and .. have the names of these directories."""
     (tmp_path / "alice/lab").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "alice/lab")
     assert submission_name(Path()) == "lab"
     assert submission_name(Path("..")) == "alice"
 
 
-def test_a_result_has_a_folder_whatever_the_name_of_the_submission() -> None:
-    """Escaped it may be longer than a file system takes; two such names stay two."""
+def test_a_result_directory_has_a_valid_name() -> None:
+    """A name may be too long for a file system when escaped; two such names still differ."""
     names = [submission_name(Path(c * 250)) for c in "\x01\x02"]
     folders = {result_folder(ONE, name).name for name in names}
     assert len(folders) == 2
@@ -232,10 +233,10 @@ def test_a_result_has_a_folder_whatever_the_name_of_the_submission() -> None:
 
 
 def test_many_empty_streams_are_refused(tmp_path: Path) -> None:
-    """Each costs more to begin than its bytes say."""
+    """Each stream costs more CPU time than its size suggests."""
     (tmp_path / "doe.tar.gz").write_bytes(gzip.compress(b"") * 100_000)
     started = time.process_time()
-    with pytest.raises(SubmissionError, match="too many streams"):
+    with pytest.raises(SubmissionError, match="too many concatenated streams"):
         collect(tmp_path / "doe.tar.gz", ONE, tmp_path / "into")
     assert time.process_time() - started < 5
 
@@ -244,22 +245,22 @@ def test_many_empty_streams_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_source_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    """SUB with a typo."""
-    with pytest.raises(SubmissionError, match=r"nobody\\n' does not exist: give a folder"):
+    """The message contains the path."""
+    with pytest.raises(SubmissionError, match=r"nobody\\n' does not exist: give a directory"):
         collect(tmp_path / "nobody\n", ONE, tmp_path / "into")
 
 
 def test_an_empty_submission_is_called_empty(tmp_path: Path) -> None:
-    """Nothing in it at all, or only what a file manager put there."""
+    """It contains nothing, or only files that a file manager added."""
     (tmp_path / "empty/.git").mkdir(parents=True)
-    with pytest.raises(SubmissionError, match="the folder 'empty' is empty: the lab asks for"):
+    with pytest.raises(SubmissionError, match="the directory 'empty' is empty: the lab asks for"):
         collect(tmp_path / "empty", ONE, tmp_path / "into")
     assert "is empty" in refuse(tmp_path, make_zip({}), name="x.zip")
     assert "is empty" in refuse(tmp_path, make_tar({"__MACOSX/buddy.c": b""}), name="x.tar")
 
 
 def test_a_missing_file_is_named_with_what_was_found(tmp_path: Path) -> None:
-    """The message names the file, the place and what lies there instead."""
+    """The message names the missing file, the place and the files that it contains."""
     packed = make_zip({"lab/main.c": b"", "lab/Pipeline.c": b"", "src/evil\n\x1b[31m": b""})
     assert refuse(tmp_path, packed, name="x.zip", lab=TWO) == (
         "'lab' in the archive 'x.zip' lacks 'pipeline.c'; "
@@ -271,12 +272,12 @@ def test_a_missing_file_is_named_with_what_was_found(tmp_path: Path) -> None:
     )
 
 
-def test_files_that_are_there_twice_are_refused(tmp_path: Path) -> None:
-    """Two folders with the same file, or one name twice in an archive: nobody can choose."""
+def test_duplicate_files_are_refused(tmp_path: Path) -> None:
+    """Two directories with the same file, or one name twice in an archive, are ambiguous."""
     message = refuse(tmp_path, make_zip({"old/buddy.c": b"1", "new/buddy.c": b"2"}), name="x.zip")
     assert "more than once, in 'new', 'old'" in message
     packed = make_tar({"buddy.c": b"1", "./buddy.c": b"2"})
-    assert "holds 'buddy.c' 2 times" in refuse(tmp_path, packed, name="x.tar")
+    assert "contains 'buddy.c' 2 times" in refuse(tmp_path, packed, name="x.tar")
 
 
 def _fifo(path: Path) -> None:
@@ -318,10 +319,10 @@ def _socket(path: Path) -> None:
         (_socket, "socket"),
     ],
 )
-def test_what_is_no_regular_file_is_refused_at_once(
+def test_a_file_that_is_not_regular_is_refused_at_once(
     tmp_path: Path, make: Callable[[Path], None], kind: str
 ) -> None:
-    """A FIFO is not waited for, /dev/zero is not read, a link is not followed."""
+    """The grader does not wait for a FIFO, read /dev/zero or follow a link."""
     folder = tmp_path / "sub"
     folder.mkdir()
     make(folder / "buddy.c")
@@ -330,14 +331,14 @@ def test_what_is_no_regular_file_is_refused_at_once(
 
 
 def test_a_fifo_as_the_submission_is_refused_at_once(tmp_path: Path) -> None:
-    """Opening does not wait for a writer."""
+    """Opening the FIFO does not wait for a writer."""
     os.mkfifo(tmp_path / "sub")
-    with pytest.raises(SubmissionError, match="is a FIFO: give a folder"):
+    with pytest.raises(SubmissionError, match="is a FIFO: give a directory"):
         collect(tmp_path / "sub", ONE, tmp_path / "into")
 
 
-def test_a_folder_behind_a_link_is_not_entered(tmp_path: Path) -> None:
-    """A link to another student's folder gives nothing."""
+def test_a_link_to_a_directory_is_not_followed(tmp_path: Path) -> None:
+    """A link to another student's directory yields no file."""
     (tmp_path / "bob").mkdir()
     (tmp_path / "bob/buddy.c").write_bytes(SOURCE)
     (tmp_path / "alice").mkdir()
@@ -356,7 +357,7 @@ def test_a_folder_behind_a_link_is_not_entered(tmp_path: Path) -> None:
         (tarfile.DIRTYPE, "directory"),
     ],
 )
-def test_a_tar_member_that_is_no_regular_file_is_refused(
+def test_a_tar_member_that_is_not_a_regular_file_is_refused(
     tmp_path: Path, kind: bytes, word: str
 ) -> None:
     """Links and devices in an archive have no effect, and the message says what they are."""
@@ -365,7 +366,7 @@ def test_a_tar_member_that_is_no_regular_file_is_refused(
 
 
 def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
-    """Zip keeps the Unix mode, and with it links."""
+    """A zip archive can contain links, because it keeps the Unix mode."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         info = zipfile.ZipInfo("buddy.c")
@@ -380,7 +381,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
 def test_paths_that_lead_outside_have_no_effect(
     tmp_path: Path, pack: Callable[[dict[str, bytes]], bytes], path: str
 ) -> None:
-    """Zip-slip: the member is ignored, and nothing is written anywhere."""
+    """Zip slip: the member is ignored, and nothing is written outside."""
     inner = tmp_path / "inner"
     inner.mkdir()
     assert "lacks 'buddy.c'" in refuse(inner, pack({path: SOURCE}), name="x")
@@ -391,14 +392,14 @@ def test_paths_that_lead_outside_have_no_effect(
     assert taken.notes == (f"ignored: '{path}'",)
 
 
-def test_a_link_first_does_not_lead_the_next_member(tmp_path: Path) -> None:
-    """A member below a link of the same archive is a path like any other."""
+def test_a_link_in_an_archive_does_not_redirect_the_next_member(tmp_path: Path) -> None:
+    """A member below a link of the same archive has an ordinary path."""
     packed = make_tar({"d/buddy.c": SOURCE}, member("d", tarfile.SYMTYPE, linkname="/"))
     assert take(tmp_path, packed, name="x.tar").files == ("buddy.c",)
 
 
 def test_a_file_of_a_gigabyte_is_refused_unread(tmp_path: Path) -> None:
-    """In a folder, alone, or called an archive."""
+    """It is refused in a directory, alone, and under the name of an archive."""
     folder = tmp_path / "sub"
     folder.mkdir()
     for name in ("buddy.c", "big.zip"):
@@ -411,7 +412,7 @@ def test_a_file_of_a_gigabyte_is_refused_unread(tmp_path: Path) -> None:
 
 
 def test_the_largest_file_is_taken_and_one_byte_more_is_not(tmp_path: Path) -> None:
-    """One MiB of source is the limit, in a folder and in an archive."""
+    """The limit is one MiB of source, in a directory and in an archive."""
     folder = tmp_path / "sub"
     folder.mkdir()
     for size, fits in ((MAX_FILE_BYTES, True), (MAX_FILE_BYTES + 1, False)):
@@ -429,7 +430,7 @@ def test_the_largest_file_is_taken_and_one_byte_more_is_not(tmp_path: Path) -> N
 
 
 def _bomb(compress: Callable[[bytes], bytes], *, name: str) -> bytes:
-    """A tar of a gigabyte in front of the file, from streams one after the other."""
+    """A tar with a member of a gigabyte before the file, as concatenated streams."""
     info = tarfile.TarInfo(name)
     info.size = 1 << 30
     head = info.tobuf(tarfile.PAX_FORMAT)
@@ -441,44 +442,44 @@ def _bomb(compress: Callable[[bytes], bytes], *, name: str) -> bytes:
 def test_a_tar_bomb_stops_early(
     tmp_path: Path, compress: Callable[[bytes], bytes], name: str
 ) -> None:
-    """A small archive of a gigabyte is refused after 64 MiB, under the listed name or another."""
+    """A small archive of a gigabyte is refused after 64 MiB, whatever its member's name."""
     packed = _bomb(compress, name=name)
     started = time.process_time()
     message = refuse(tmp_path, packed, name="x.tar.gz")
     assert time.process_time() - started < 5  # CPU time: a gigabyte takes longer
-    assert "the archive holds more than 64 MiB" in message
+    assert "the archive contains more than 64 MiB" in message
 
 
 def test_a_zip_bomb_stops_early(tmp_path: Path) -> None:
-    """A member that grows to a gigabyte is read up to the limit of one file."""
+    """A compressed member is read only up to the limit of one file."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("buddy.c", bytes(256 << 20))
     assert "'buddy.c' is too large" in refuse(tmp_path, buffer.getvalue(), name="x.zip")
 
 
-def test_many_listed_members_together_are_limited(tmp_path: Path) -> None:
-    """A thousand folders that each hold the file are refused before they fill the memory."""
+def test_the_total_size_of_wanted_members_is_limited(tmp_path: Path) -> None:
+    """Many directories with the same large file are refused before they fill the memory."""
     packed = make_zip({f"{i}/buddy.c": bytes(MAX_FILE_BYTES) for i in range(70)})
     assert 70 * MAX_FILE_BYTES > MAX_ARCHIVE_BYTES
     assert "more than 64 MiB" in refuse(tmp_path, packed, name="x.zip")
 
 
 def test_too_many_members_are_refused(tmp_path: Path) -> None:
-    """Archives and folders with more than ten thousand files."""
+    """Archives and directories may have at most ten thousand entries."""
     names = {f"{i}": b"" for i in range(10_001)}
     for name, packed in {"x.zip": make_zip(names), "x.tar": make_tar(names)}.items():
-        assert "holds more than 10000" in refuse(tmp_path, packed, name=name)
+        assert "contains more than 10000" in refuse(tmp_path, packed, name=name)
     folder = tmp_path / "many" / "deep"
     folder.mkdir(parents=True)
     for name in names:
         (folder / name).touch()
-    with pytest.raises(SubmissionError, match="holds more than 10000 files"):
+    with pytest.raises(SubmissionError, match="contains more than 10000 files"):
         collect(tmp_path / "many", ONE, tmp_path / "into")
 
 
 def test_a_zip_with_a_vast_table_of_contents_is_refused_unread(tmp_path: Path) -> None:
-    """Reading the table of contents alone could take gigabytes of memory."""
+    """The table of contents alone could take gigabytes of memory."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for i in range(200):
@@ -498,40 +499,42 @@ def test_an_encrypted_zip_says_so(tmp_path: Path) -> None:
 
 
 def test_other_zip_methods_are_refused(tmp_path: Path) -> None:
-    """What cannot be unpacked in bounded steps is not unpacked."""
+    """Methods that cannot be unpacked in bounded steps are not unpacked."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("buddy.c", SOURCE)
-    assert "unusual method (14)" in refuse(tmp_path, buffer.getvalue(), name="x.zip")
+    assert "unsupported compression method (14)" in refuse(
+        tmp_path, buffer.getvalue(), name="x.zip"
+    )
 
 
 @pytest.mark.parametrize("name", PACKERS)
-def test_a_cut_off_archive_is_called_broken(tmp_path: Path, name: str) -> None:
-    """An upload that stopped half-way."""
+def test_a_truncated_archive_is_called_broken(tmp_path: Path, name: str) -> None:
+    """An upload may stop half-way."""
     packed = PACKERS[name]({"buddy.c": os.urandom(4000)})
     assert "is a broken archive (" in refuse(tmp_path, packed[:1500], name=name)
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "reason"),
     [
-        (b"hello", "is no archive that can be read"),
-        (b"", "is no archive that can be read"),
+        (b"hello", "is not a readable archive"),
+        (b"", "is not a readable archive"),
         (b"Rar!\x1a\x07", "is a rar archive"),
         (b"7z\xbc\xaf\x27\x1c", "is a 7z archive"),
     ],
 )
-def test_what_is_called_an_archive_but_is_none_is_refused(
-    tmp_path: Path, content: bytes, words: str
+def test_a_file_that_is_only_named_like_an_archive_is_refused(
+    tmp_path: Path, content: bytes, reason: str
 ) -> None:
-    """The message asks for a form that can be read."""
+    """The message asks for a format that can be read."""
     message = refuse(tmp_path, content, name="x.zip")
-    assert words in message
+    assert reason in message
     assert message.endswith("hand in a .zip or a .tar.gz")
 
 
-def test_a_folder_that_may_not_be_written_is_the_graders_error(tmp_path: Path) -> None:
-    """Where the copy goes is not the student's fault."""
+def test_an_unwritable_destination_is_a_grader_error(tmp_path: Path) -> None:
+    """The destination of the copy is not the student's fault."""
     (tmp_path / "into").write_bytes(b"")
     (tmp_path / "buddy.c").write_bytes(SOURCE)
     with pytest.raises(GraderError, match="cannot write to"):
@@ -539,7 +542,7 @@ def test_a_folder_that_may_not_be_written_is_the_graders_error(tmp_path: Path) -
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
-    """A link that waits where the copy goes is not followed."""
+    """A link at the destination of the copy is not followed."""
     (tmp_path / "into").mkdir()
     (tmp_path / "into/buddy.c").symlink_to("../victim")
     (tmp_path / "buddy.c").write_bytes(SOURCE)
@@ -548,7 +551,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     assert not (tmp_path / "victim").exists()
 
 
-# ---- whatever comes -------------------------------------------------------
+# ---- random input ---------------------------------------------------------
 
 NAMES = st.binary(min_size=1, max_size=40).map(
     lambda b: b.replace(b"/", b"_").replace(b"\0", b"_").decode("utf-8", "surrogateescape")
@@ -565,7 +568,7 @@ QUICK = settings(
 @QUICK
 @given(NAMES)
 def test_any_name_can_be_printed(name: str) -> None:
-    """One line of printable characters, encodable, whatever the name."""
+    """Every name becomes one line of printable characters that can be encoded."""
     for text in (printable(name), quote_all([name] * 12)):
         assert text.isprintable()
         assert text.encode("utf-8")
@@ -574,8 +577,8 @@ def test_any_name_can_be_printed(name: str) -> None:
 
 @QUICK
 @given(names=st.sets(NAMES, max_size=5), good=st.booleans())
-def test_any_names_beside_the_file_do_no_harm(names: set[str], *, good: bool) -> None:
-    """In a folder and in a tar: newlines, dashes, escapes and bytes that are no UTF-8."""
+def test_other_files_with_any_name_do_no_harm(names: set[str], *, good: bool) -> None:
+    """Names may contain newlines, dashes, escapes and bytes that are not UTF-8."""
     with tempfile.TemporaryDirectory() as folder:
         sub = Path(folder, "sub")
         sub.mkdir()
@@ -606,7 +609,7 @@ ARCHIVES = [pack({"buddy.c": SOURCE, "d/x": b"x" * 600}) for pack in PACKERS.val
 def test_a_damaged_archive_is_read_or_refused(
     packed: bytes, changes: list[tuple[int, bytes]], cut: int
 ) -> None:
-    """Whatever the bytes: a submission or a SubmissionError, never another exception."""
+    """Any bytes yield a submission or a SubmissionError, never another exception."""
     damaged = bytearray(packed)
     for at, change in changes:
         damaged[at : at + len(change)] = change

@@ -1,4 +1,4 @@
-"""The trusted half of a lab is made again when, and only when, it has to be."""
+"""The kit of a lab is compiled again when, and only when, it has changed."""
 
 import shutil
 from dataclasses import replace
@@ -12,8 +12,8 @@ from labkit.proof.sample import sample_class
 LAB = "08-twice"
 
 
-def test_a_changed_flag_makes_everything_again(new_lab_root: Path, tmp_path: Path) -> None:
-    """Make itself sees only that files have changed."""
+def test_a_changed_flag_recompiles_everything(new_lab_root: Path, tmp_path: Path) -> None:
+    """Make alone notices only changed files."""
     root = Path(shutil.copytree(new_lab_root, tmp_path / "root", symlinks=True))
     rules = root / "labs/lab.mk"
     text = rules.read_text(encoding="utf-8")
@@ -28,7 +28,7 @@ def test_a_changed_flag_makes_everything_again(new_lab_root: Path, tmp_path: Pat
 
 
 def test_the_version_is_a_hash_of_contents(new_lab_root: Path, tmp_path: Path) -> None:
-    """Equal for every copy, whatever its times; another one when a character changes."""
+    """Every copy has the same version, whatever its times; any changed character changes it."""
     first = build_kit(load_lab(new_lab_root, LAB))
     root = Path(shutil.copytree(new_lab_root, tmp_path / "root", symlinks=True))
     header = root / "labs" / LAB / "twice.h"
@@ -38,10 +38,8 @@ def test_the_version_is_a_hash_of_contents(new_lab_root: Path, tmp_path: Path) -
     assert build_kit(load_lab(root, LAB)).version != first.version
 
 
-def test_given_sources_are_linked_and_nobody_hands_them_in(
-    new_lab_root: Path, tmp_path: Path
-) -> None:
-    """The grader compiles its own copy; one that a student hands in is ignored."""
+def test_given_sources_are_linked_and_not_handed_in(new_lab_root: Path, tmp_path: Path) -> None:
+    """The grader compiles its own copy; a copy that a student hands in is ignored."""
     root = Path(shutil.copytree(new_lab_root, tmp_path / "root", symlinks=True))
     labdir = root / "labs" / LAB
     with (labdir / "Makefile").open("a", encoding="utf-8") as file:
@@ -62,15 +60,15 @@ def test_given_sources_are_linked_and_nobody_hands_them_in(
 def test_a_reference_of_the_repository_is_graded_by_its_solution_side(
     new_lab_root: Path,
 ) -> None:
-    """A note says so; a copy elsewhere is a submission like any other."""
+    """A note says so; a copy outside of the repository is an ordinary submission."""
     lab = load_lab(new_lab_root, LAB)
     result = grade_submission(lab, lab.soldir)
     assert result.score == 100
-    assert "twice.c: a reference with its skeleton in it" in result.submission.notes[-1]
+    assert "twice.c: a reference that contains its skeleton" in result.submission.notes[-1]
 
 
 def test_a_new_lab_has_a_sample_class(new_lab_root: Path, tmp_path: Path) -> None:
-    """Also without accepted solutions; the small class holds the broken versions it names."""
+    """It needs no accepted solutions; the small class has the broken versions of lab.toml."""
     root = Path(shutil.copytree(new_lab_root, tmp_path / "root", symlinks=True))
     lab = load_lab(root, LAB)
     small = ["reference", "reference as zip.zip", "skeleton", "does not compile"]

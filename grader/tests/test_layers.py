@@ -8,15 +8,15 @@ from typing import Final
 
 PACKAGE: Final = Path(__file__).parents[1] / "labkit"
 
-# Each may import those that stand below it; `report` reads the result alone.
-BASE: Final = {"errors", "limits", "tools", "result", "__init__"}
+# What each may import; `report` imports only the result.
+BASE: Final = {"errors", "hashing", "limits", "tools", "result", "__init__"}
 MAY_IMPORT: Final[dict[str, set[str]]] = {
     "lab": BASE,
     "sandbox": BASE,
     "report": {"result"},
     "intake": BASE | {"lab"},
-    "grading": BASE | {"lab", "sandbox", "intake", "report"},
-    "batch": BASE | {"lab", "sandbox", "intake", "grading"},
+    "grading": BASE | {"lab", "sandbox", "intake"},
+    "batch": BASE | {"lab", "sandbox", "intake", "grading", "report"},
     "proof": BASE | {"lab", "sandbox", "intake", "grading"},
     "plugin": BASE | {"lab", "grading", "proof"},
     "cli": BASE | {"lab", "sandbox", "intake", "grading", "report", "proof", "batch"},
@@ -24,14 +24,25 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The modules of labkit that a file imports, wherever in it: "sandbox.interface"."""
+    """The modules of labkit that a file imports anywhere, such as "sandbox.interface"."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            root, _, module = node.module.partition(".")
-            if root == "labkit":
+        if isinstance(node, ast.Import):
+            yield from (_below(alias.name) for alias in node.names if _is_ours(alias.name))
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            module = node.module or ""
+            if _is_ours(module):
                 for alias in node.names:
-                    inner = f"{module}.{alias.name}".strip(".")
-                    yield inner if _exists(inner) else module or "__init__"
+                    inner = _below(f"{module}.{alias.name}")
+                    yield inner if _exists(inner) else _below(module)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "labkit"
+
+
+def _below(module: str) -> str:
+    return module.partition(".")[2] or "__init__"
 
 
 def _exists(module: str) -> bool:
@@ -40,7 +51,7 @@ def _exists(module: str) -> bool:
 
 
 def modules() -> dict[str, set[str]]:
-    """Each module with those that it imports."""
+    """Each module with the modules that it imports."""
     found = {}
     for path in PACKAGE.rglob("*.py"):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
@@ -48,8 +59,8 @@ def modules() -> dict[str, set[str]]:
     return found
 
 
-def test_packages_import_only_what_stands_below_them() -> None:
-    """Every package and module at the top is in the table, and keeps to it."""
+def test_packages_import_only_lower_layers() -> None:
+    """Every package and top-level module is in the table, and imports only what it allows."""
     for module, imported in modules().items():
         layer = module.partition(".")[0]
         allowed = {layer} | MAY_IMPORT.get(layer, BASE)
@@ -57,16 +68,16 @@ def test_packages_import_only_what_stands_below_them() -> None:
         assert {name.partition(".")[0] for name in imported} <= allowed, module
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
-    """A cycle raises CycleError, which names it."""
+def test_there_are_no_import_cycles() -> None:
+    """A cycle would raise CycleError, which names the modules."""
     graph = modules()
     assert len(graph) > 30
     assert graph["sandbox.bwrap"] >= {"sandbox.interface", "sandbox.seccomp", "errors"}
     list(TopologicalSorter(graph).static_order())
 
 
-def test_the_result_and_the_errors_stand_at_the_bottom() -> None:
-    """Everybody may read a result; it drags nothing of the engine along."""
+def test_result_and_errors_are_the_lowest_layer() -> None:
+    """The result imports only the errors, and the errors nothing."""
     graph = modules()
     assert graph["errors"] == set()
     assert graph["result"] == {"errors"}

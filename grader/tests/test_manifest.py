@@ -1,4 +1,4 @@
-"""lab.toml: what is read, and that every mistake is reported with file and key."""
+"""lab.toml is read, and every error in it is reported with file and key."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_manifest_is_read() -> None:
-    """Points, groups and limits; what a test shows is decided later."""
+    """Points, groups and limits are read; a default level of detail is decided later."""
     lab = parsed()
     assert [(t.name, t.points, t.detail) for t in lab.tests] == [
         ("doubles", 30, None),
@@ -27,7 +27,7 @@ def test_a_manifest_is_read() -> None:
 
 
 def test_the_makefile_names_the_files(tmp_path: Path) -> None:
-    """A source of two things is handed in once; given sources and programs are not handed in."""
+    """A source in two lists is handed in once; given sources and programs are not handed in."""
     (tmp_path / "Makefile").write_text(
         "SUBMISSION := twice.c\nGIVEN := map.c\nPROGRAMS := main probe\nGIVEN_PROGRAMS := probe\n"
         "main_SRC := main.c twice.c\nprobe_SRC := probe.c\nLAB := 08-twice\n"
@@ -47,20 +47,20 @@ def test_the_makefile_names_the_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [
-        ("SUBMISSION :=", "names nothing to hand in"),
-        ("SUBMISSION := ../x.c", "'../x.c' is no name of a file here"),
-        ("SUBMISSION := -x.c", "'-x.c' is no name of a file here"),
+        ("SUBMISSION :=", "names no file to hand in"),
+        ("SUBMISSION := ../x.c", "'../x.c' is not a valid file name"),
+        ("SUBMISSION := -x.c", "'-x.c' is not a valid file name"),
     ],
 )
-def test_a_makefile_that_names_no_files(tmp_path: Path, line: str, says: str) -> None:
+def test_a_makefile_without_valid_file_names(tmp_path: Path, line: str, message: str) -> None:
     """The message names the Makefile."""
     text = f"LAB := 08-twice\n{line}\ninclude {ROOT}/labs/lab.mk\n"
     (tmp_path / "Makefile").write_text(text, encoding="utf-8")
     with pytest.raises(ManifestError, match="Makefile: ") as caught:
         read_sources(tmp_path)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_the_environment_names_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def put_test(key: str, value: object) -> Change:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (put("titel", "x"), "object contains unknown field titel"),
         (put("title", 3), "title: expected str, got int"),
@@ -103,32 +103,32 @@ def put_test(key: str, value: object) -> Change:
         (put("warnings", {"points": -1}), "warnings.points: expected float > 0"),
         (put("warnings", {"points": 11}), "points: the sum is 101, not 100"),
         (put("accepted", {"x": {"covers": ["no"]}}), "accepted.x.covers: there is no group"),
-        (put_test("name", "doubles"), "test[doubles]: is there twice"),
-        (put_test("name", "warnings"), "test[warnings].name: this name has a meaning of its own"),
+        (put_test("name", "doubles"), "test[doubles]: there are two entries of this name"),
+        (put_test("name", "warnings"), "test[warnings].name: this name is reserved"),
         (put_test("name", "No"), "test[No].name: expected str matching regex"),
         (put_test("detail", "all"), "test[keeps_the_sign].detail: invalid enum value 'all'"),
         (put_test("points", "40"), "test[keeps_the_sign].points: expected float, got str"),
         (put_test("rule", "x"), "test[keeps_the_sign]: object contains unknown field rule"),
     ],
 )
-def test_a_mistake_is_reported_with_file_and_key(change: Change, says: str) -> None:
-    """Whoever writes a lab is told where to look."""
+def test_a_mistake_is_reported_with_file_and_key(change: Change, message: str) -> None:
+    """The message begins with the path of lab.toml and contains the key."""
     with pytest.raises(ManifestError) as caught:
         parsed(change)
     assert str(caught.value).startswith("/r/solutions/08-twice/lab.toml: ")
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", "nope", "../01-buddy", "01 buddy", "01-buddy/"])
 def test_an_unknown_lab_names_those_that_exist(name: str, new_lab_root: Path) -> None:
-    """A typing mistake shows what could have been meant."""
+    """The message lists the labs, in case of a typing mistake."""
     assert lab_names(new_lab_root) == ("08-twice",)
     with pytest.raises(UsageError, match="08-twice"):
         load_lab(new_lab_root, name)
 
 
 def test_broken_toml_is_reported_with_its_line(tmp_path: Path) -> None:
-    """The parser's own words, after the file's name."""
+    """The message of the parser follows the path."""
     (tmp_path / "solutions/09-x").mkdir(parents=True)
     (tmp_path / "solutions/09-x/lab.toml").write_text('title = "x\n', encoding="utf-8")
     with pytest.raises(ManifestError, match=r"lab\.toml: .*line 1"):

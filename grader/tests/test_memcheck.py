@@ -31,7 +31,7 @@ LEAK = """\
 
 
 def test_a_finding_shows_the_students_lines_only() -> None:
-    """Frames of the kit and of libc are left out, the innermost comes first."""
+    """Frames of the kit and of libc are left out; the innermost frame comes first."""
     report = parse(INVALID + ENDED, files=["ring.c"])
     assert report.findings == (
         Finding(
@@ -51,13 +51,15 @@ def test_a_forked_child_is_told_what_it_did() -> None:
 
 
 def test_a_finding_without_a_frame_of_the_students_does_not_count() -> None:
-    """What the kit or libc do is not the student's."""
+    """Errors of the kit or libc are not the student's."""
     assert parse(INVALID + ENDED, files=["other.c"]).findings == ()
 
 
 def test_a_frame_in_the_library_counts_without_debug_information() -> None:
-    """Code whose lines are not known is still the student's."""
-    log = "==5== Invalid read of size 1\n==5==    at 0x4: f (in /box/submission.so)\n==5== \n"
+    """Code without line numbers is still the student's."""
+    log = (
+        "==5== Invalid read of size 1\n==5==    at 0x4: f (in /submission/submission.so)\n==5== \n"
+    )
     report = parse(log + ENDED, files=["ring.c"])
     assert report.findings == (
         Finding("Invalid read of size 1", (Place("f", "submission.so", 0),)),
@@ -65,7 +67,7 @@ def test_a_frame_in_the_library_counts_without_debug_information() -> None:
 
 
 def test_a_frame_in_the_library_counts_whatever_its_file_is_called() -> None:
-    """A #line can give code any file's name, but not another address."""
+    """#line can set any file name, but not another address."""
     log = "**5** submission at 10a000 to 10a800\n" + INVALID.replace("ring.c", "string.h") + ENDED
     report = parse(log, files=["ring.c"])
     assert [f.where for f in report.findings] == [
@@ -74,49 +76,49 @@ def test_a_frame_in_the_library_counts_whatever_its_file_is_called() -> None:
 
 
 def test_the_same_finding_counts_once() -> None:
-    """Two puppets that leak at one place are one mistake."""
+    """Two puppets that leak at one place have one bug."""
     log = LEAK.format(pid=5) + LEAK.format(pid=6) + ENDED + ENDED.replace("5", "6")
     assert len(parse(log, files=["ring.c"]).findings) == 1
 
 
 def test_leaks_of_one_place_are_added_up() -> None:
-    """How often a line leaked is one finding."""
+    """All leaks of one line are one finding."""
     more = LEAK.format(pid=5).replace("24 (16 direct, 8 indirect)", "1,000").replace("1 bl", "9 bl")
     report = parse(LEAK.format(pid=5) + more + ENDED, files=["ring.c"])
     assert [f.message for f in report.findings] == ["1024 bytes in 10 blocks are definitely lost"]
 
 
 def test_a_leak_of_a_forked_child_does_not_count() -> None:
-    """A child that leaves by exec or _exit has nothing to free."""
+    """A child that calls exec or _exit need not free memory."""
     assert parse(LEAK.format(pid=7) + ENDED, files=["ring.c"]).findings == ()
     assert len(parse(INVALID.replace("==5==", "==7==") + ENDED, files=["ring.c"]).findings) == 1
 
 
 def test_a_puppet_that_ended_without_a_summary_makes_the_report_incomplete() -> None:
-    """Who ends Valgrind's own work gets no points for memory."""
+    """A submission that stops Valgrind before its summary gets no memory points."""
     log = "**5** submission loaded\n**1** puppet 5 ended\n"
     report = parse(log, files=[])
     assert not report.complete
     assert "process 5" in report.missing
 
 
-def test_a_killed_puppet_owes_no_summary() -> None:
-    """A test may kill a puppet, and a failed test does."""
+def test_a_killed_puppet_needs_no_summary() -> None:
+    """Tests may kill puppets, and a failed test kills all of its puppets."""
     assert parse("**6** submission loaded\n" + ENDED, files=[]).complete
 
 
 def test_an_empty_log_is_not_complete() -> None:
-    """Nothing was shown, so nothing is given."""
+    """Without evidence there are no points."""
     assert not parse("", files=[]).complete
 
 
-def test_a_students_text_is_not_taken_for_the_log() -> None:
-    """Only whole lines with Valgrind's own marks count."""
+def test_output_of_a_student_is_not_taken_for_the_log() -> None:
+    """Only complete lines with the marks of Valgrind count."""
     assert not parse("x **5** submission loaded\n", files=[]).complete
 
 
-def test_code_that_talks_to_valgrind_is_noticed(tmp_path: Path) -> None:
-    """The sequence is found wherever it lies in the file."""
+def test_a_client_request_to_valgrind_is_found(tmp_path: Path) -> None:
+    """The instructions are found at any offset in the file."""
     path = tmp_path / "submission.so"
     path.write_bytes(b"\x00" * 4095 + CLIENT_REQUEST + b"\x00")
     assert has_client_request(path)

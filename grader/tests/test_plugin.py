@@ -1,4 +1,4 @@
-"""The pytest plugin, from outside: a lab.toml is a file of tests like any other."""
+"""The pytest plugin, tested from outside: lab.toml is a test file like any other."""
 
 import shutil
 from collections.abc import Callable
@@ -19,8 +19,8 @@ def run(pytester: pytest.Pytester, new_lab_root: Path) -> Run:
     """Runs pytest in a copy of a repository with one new lab."""
     shutil.copytree(new_lab_root, pytester.path, symlinks=True, dirs_exist_ok=True)
 
-    def pytest_in_it(*words: str) -> pytest.RunResult:
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *words)
+    def pytest_in_it(*arguments: str) -> pytest.RunResult:
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
 
     return pytest_in_it
 
@@ -34,7 +34,7 @@ def submit(pytester: pytest.Pytester, text: str) -> str:
 
 
 def test_the_reference_is_tested_by_default(run: Run) -> None:
-    """Each graded test is an item under its name, warnings and memcheck too."""
+    """Each graded test is an item, and so are warnings and memcheck."""
     result = run(LAB, "-v")
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(
@@ -43,7 +43,7 @@ def test_the_reference_is_tested_by_default(run: Run) -> None:
 
 
 def test_a_submission_fails_what_it_does_wrong(run: Run, pytester: pytest.Pytester) -> None:
-    """The report shows the test's explanation, and no line of the grader's code."""
+    """The report shows the test's explanation, but no traceback of the grader."""
     wrong = submit(pytester, RIGHT.replace("number + number", "number"))
     result = run(LAB, "--submission", wrong, "-k", "not memcheck")
     result.assert_outcomes(passed=1, failed=1, deselected=1)
@@ -52,8 +52,8 @@ def test_a_submission_fails_what_it_does_wrong(run: Run, pytester: pytest.Pytest
     result.stdout.no_fnmatch_line("*run_test*")
 
 
-def test_warnings_and_leaks_fail_items_of_their_own(run: Run, pytester: pytest.Pytester) -> None:
-    """Compiler and Valgrind say where."""
+def test_warnings_and_leaks_fail_separate_items(run: Run, pytester: pytest.Pytester) -> None:
+    """The messages of compiler and Valgrind are shown."""
     text = RIGHT.replace(
         "{\n", "{\n    int unused;\n    void *volatile p = malloc(9);\n\n    p = 0;\n"
     )
@@ -63,19 +63,19 @@ def test_warnings_and_leaks_fail_items_of_their_own(run: Run, pytester: pytest.P
 
 
 def test_what_does_not_compile_fails_everything(run: Run, pytester: pytest.Pytester) -> None:
-    """With the compiler's own words."""
+    """The compiler's output is shown."""
     result = run(LAB, "--submission", submit(pytester, "int half("))
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(["the submission does not compile", "*twice.c:1:*error:*"])
 
 
-def test_selection_and_stopping_work_as_people_expect(run: Run, pytester: pytest.Pytester) -> None:
+def test_selection_and_stopping_work_as_usual(run: Run, pytester: pytest.Pytester) -> None:
     """-k chooses by name, -x stops at the first failure."""
     run(LAB, "-k", "doubles").assert_outcomes(passed=1, deselected=2)
     run(LAB, "-x", "--submission", submit(pytester, "int half(")).assert_outcomes(failed=1)
 
 
-def test_xdist_and_junit_work_as_people_expect(run: Run, pytester: pytest.Pytester) -> None:
+def test_xdist_and_junit_work_as_usual(run: Run, pytester: pytest.Pytester) -> None:
     """-n 2 gives the same outcomes, and the XML file names every test."""
     wrong = submit(pytester, RIGHT.replace("{\n", "{\n    int unused;\n"))
     result = run(LAB, "-n", "2", "--junitxml", "out.xml", "--submission", wrong)
@@ -90,14 +90,14 @@ def test_xdist_and_junit_work_as_people_expect(run: Run, pytester: pytest.Pytest
 
 
 def test_a_submission_that_cannot_be_read_is_an_error(run: Run) -> None:
-    """Not a failure: nobody's code was wrong."""
+    """It is not a failure, because no code was tested."""
     result = run(LAB, "--submission", "nobody")
     result.assert_outcomes(errors=3)
     result.stdout.fnmatch_lines(["*'nobody' does not exist*"])
 
 
 def test_a_grader_that_breaks_is_an_error(run: Run, pytester: pytest.Pytester) -> None:
-    """The test binary says so itself, or the wanted box cannot be had."""
+    """The test binary reports it, or there is no sandbox of the requested kind."""
     path = pytester.path / "labs/08-twice/test_public.c"
     path.write_text(
         path.read_text().replace("assert_int", 'testkit_broken("tired");\n    assert_int')
@@ -111,7 +111,7 @@ def test_a_grader_that_breaks_is_an_error(run: Run, pytester: pytest.Pytester) -
 
 
 def test_a_wrong_manifest_is_a_collection_error(run: Run, pytester: pytest.Pytester) -> None:
-    """With file and key."""
+    """The message names file and key."""
     path = pytester.path / LAB
     path.write_text(path.read_text().replace("points = 85", "points = 86"))
     result = run(LAB)
@@ -119,7 +119,7 @@ def test_a_wrong_manifest_is_a_collection_error(run: Run, pytester: pytest.Pytes
     result.stdout.fnmatch_lines(["*lab.toml: points: the sum is 101, not 100*"])
 
 
-def test_other_toml_files_are_none_of_its_business(pytester: pytest.Pytester) -> None:
+def test_other_toml_files_are_ignored(pytester: pytest.Pytester) -> None:
     """Only solutions/NN/lab.toml is a lab."""
     (pytester.path / "lab.toml").write_text("not = a lab")
     (pytester.path / "solutions").mkdir()
@@ -128,7 +128,7 @@ def test_other_toml_files_are_none_of_its_business(pytester: pytest.Pytester) ->
 
 
 def test_every_check_of_a_lab_can_be_an_item(run: Run) -> None:
-    """With --verify, one summary has true counts: here the versions that are still missing."""
+    """With --verify each check is an item; a new lab still lacks broken versions."""
     result = run("solutions", "--verify", "-n", "2")
     result.assert_outcomes(passed=11, failed=1)
     result.stdout.fnmatch_lines(
@@ -136,8 +136,8 @@ def test_every_check_of_a_lab_can_be_an_item(run: Run) -> None:
     )
 
 
-def test_verifying_again_and_again_under_load_is_an_option(run: Run) -> None:
-    """--verify-repeat grades the reference so many times."""
+def test_verify_can_be_repeated_under_load(run: Run) -> None:
+    """--verify-repeat N grades the reference N times."""
     run(LAB, "--verify", "--verify-repeat", "2", "-k", "reference").assert_outcomes(
         passed=1, deselected=11
     )

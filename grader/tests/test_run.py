@@ -1,4 +1,4 @@
-"""Driving the test binary: its exit statuses, and what an interrupted pass leaves open."""
+"""Runs of the test binary: its exit statuses, and the descriptors of interrupted passes."""
 
 import re
 import signal
@@ -21,13 +21,13 @@ HEADER: Final = Path(__file__).parents[2] / "labs/testkit/shared/exit_status.h"
 
 
 def test_the_exit_statuses_are_those_of_the_test_kit() -> None:
-    """Both sides name the same numbers."""
+    """Python and C define the same names and numbers."""
     named = re.findall(r"STATUS_(\w+) = (\d+)", HEADER.read_text(encoding="utf-8"))
     assert {name: int(number) for name, number in named} == dict(TestExit.__members__)
 
 
 def test_an_interrupted_pass_leaves_no_descriptor_open(new_lab_root: Path, tmp_path: Path) -> None:
-    """Neither a test nor the Valgrind pass, however often."""
+    """Repeated interrupted tests and Valgrind passes leak no descriptor."""
     lab = load_lab(new_lab_root, LAB)
     write_reference(lab, tmp_path)
     with compiled(lab, tmp_path) as (submission, _):

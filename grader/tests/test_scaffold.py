@@ -1,4 +1,4 @@
-"""A lab made by `labkit new` can be graded and verified from its first minute."""
+"""A lab made by `labkit new` can be graded and verified from the start."""
 
 import os
 import re
@@ -18,13 +18,13 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def make_lab(empty_root: Path) -> Lab:
-    """The new lab, loaded."""
+    """Makes a new lab and loads it."""
     new_lab(empty_root, "08-mail-box")
     return load_lab(empty_root, "08-mail-box")
 
 
-def test_a_new_lab_holds_but_for_what_is_still_to_be_written(empty_root: Path) -> None:
-    """Verify is content with all but the counts, and says how many are missing."""
+def test_a_new_lab_passes_all_checks_but_the_counts(empty_root: Path) -> None:
+    """Only the numbers of broken versions and accepted solutions are too small."""
     outcomes = list(verify(make_lab(empty_root), Options()))
     wrong = {o.name: o.problems for o in outcomes if o.verdict != "ok"}
     assert wrong == {
@@ -36,8 +36,8 @@ def test_a_new_lab_holds_but_for_what_is_still_to_be_written(empty_root: Path) -
     assert exit_status(outcomes) == 1
 
 
-def test_the_files_of_a_new_lab_lie_where_they_belong(empty_root: Path) -> None:
-    """Students' part, instructors' part and handout; names become C names."""
+def test_a_new_lab_has_all_its_files(empty_root: Path) -> None:
+    """It has files for students and instructors and a handout; its name becomes a C name."""
     lab = make_lab(empty_root)
     assert lab.files == ("mail_box.c",)
     assert "TODO(08-mail-box)" in (lab.labdir / "mail_box.c").read_text()
@@ -46,18 +46,18 @@ def test_the_files_of_a_new_lab_lie_where_they_belong(empty_root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["mailbox", "8-mailbox", "08-Mailbox", "08-", "08--x", "../08-x"])
-def test_a_name_that_is_none_is_refused(empty_root: Path, name: str) -> None:
-    """The message shows what a name looks like, and nothing is written."""
+def test_an_invalid_name_is_refused(empty_root: Path, name: str) -> None:
+    """The message shows an example of a name, and nothing is written."""
     with pytest.raises(UsageError, match="08-mailbox"):
         new_lab(empty_root, name)
     assert sorted(p.name for p in empty_root.iterdir()) == ["labs"]
 
 
-def test_a_lab_that_is_there_stays_as_it_is(empty_root: Path) -> None:
-    """Nothing is ever written over."""
+def test_an_existing_lab_is_not_overwritten(empty_root: Path) -> None:
+    """No existing file is overwritten."""
     lab = make_lab(empty_root)
     before = (lab.soldir / "mail_box.c").read_text()
-    with pytest.raises(UsageError, match="there already"):
+    with pytest.raises(UsageError, match="already exists"):
         new_lab(empty_root, "08-mail-box")
     assert (lab.soldir / "mail_box.c").read_text() == before
     shutil.rmtree(lab.soldir)
@@ -74,7 +74,7 @@ def commands(text: str) -> list[str]:
 
 
 def test_the_commands_of_the_checklist_work(empty_root: Path) -> None:
-    """Every command of CONTRIBUTING.md, in order, where the lab is still to come."""
+    """Every command of CONTRIBUTING.md runs, in order, in a repository without labs."""
     expected = {
         ".venv/bin/labkit new 08-mailbox": 0,
         ".venv/bin/labkit verify 08-mailbox": 1,  # versions are missing
@@ -96,7 +96,7 @@ def test_the_commands_of_the_checklist_work(empty_root: Path) -> None:
 
 
 def test_the_checklist_names_files_that_exist(empty_root: Path) -> None:
-    """The table of files is what `labkit new` writes, but for what is optional."""
+    """`labkit new` writes every file of the table, except the optional one."""
     new_lab(empty_root, "08-mailbox")
     text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
     named = re.findall(r"^\| `([^`*]+[a-z])` \|", text, flags=re.MULTILINE)

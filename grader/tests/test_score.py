@@ -1,4 +1,4 @@
-"""From runs to points, and how a result is written down."""
+"""Runs become points, and reports are written from a result."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +8,9 @@ import pytest
 from example import GRADED_TESTS, parsed
 
 from labkit.errors import UsageError
-from labkit.grading.build import BuildReport, find_warnings
-from labkit.grading.run import MemcheckRun, TestRun, explanation
+from labkit.grading.build import find_warnings
+from labkit.grading.outcomes import BuildReport, MemcheckRun, TestRun
+from labkit.grading.run import explanation
 from labkit.grading.score import Runs, Scored, score
 from labkit.report.junit import junit
 from labkit.report.markdown import feedback
@@ -43,12 +44,12 @@ def scored(runs: Runs) -> Scored:
 
 
 def with_test(run: TestRun) -> Runs:
-    """All fine but for one test."""
+    """All tests pass, except one."""
     return replace(FINE, tests={**FINE.tests, run.name: run})
 
 
 def result(runs: Runs) -> Result:
-    """A result around a rubric."""
+    """A result with the rubric of these runs."""
     done = scored(runs)
     return Result(
         lab="08-twice",
@@ -73,25 +74,25 @@ def result(runs: Runs) -> Result:
 
 
 def test_everything_right_is_all_points() -> None:
-    """100 %, without a word."""
+    """The score is 100 %."""
     assert (scored(FINE).score, scored(FINE).status) == (100, "graded")
 
 
 def test_a_failed_test_loses_its_points_and_no_others() -> None:
-    """A test that passes some of the way gives nothing."""
+    """There are no partial points for a test."""
     assert scored(with_test(TestRun("doubles", "fail"))).score == 70
 
 
 def test_a_grader_error_is_never_a_score() -> None:
-    """One test that could not be judged leaves the whole without a score."""
-    done = scored(with_test(TestRun("doubles", "error", message="the box did not start")))
+    """One test with a grader error leaves the submission without a score."""
+    done = scored(with_test(TestRun("doubles", "error", message="the sandbox did not start")))
     assert (done.score, done.status) == (None, "error")
     done = scored(replace(FINE, memcheck=MemcheckRun("error", message="no Valgrind")))
     assert (done.score, done.status) == (None, "error")
 
 
 def test_an_interrupted_run_has_no_score_and_says_what_was_not_run() -> None:
-    """What was found out is kept, and marked."""
+    """The results so far are kept; the status is incomplete."""
     runs = replace(FINE, tests={"doubles": TestRun("doubles", "pass")}, interrupted=True)
     done = scored(runs)
     assert (done.score, done.status) == (None, "incomplete")
@@ -99,14 +100,14 @@ def test_an_interrupted_run_has_no_score_and_says_what_was_not_run() -> None:
 
 
 def test_what_does_not_compile_fails_everything() -> None:
-    """The reason is the compiler's, for hidden tests too."""
+    """Every test, hidden ones too, shows that the submission does not compile."""
     done = scored(replace(FINE, build=replace(BUILT, ok=False, output="error: x"), tests={}))
     assert (done.score, done.status) == (0, "graded")
     assert {t.shown.message for t in done.tests} == {"the submission does not compile"}
 
 
 def test_a_warning_costs_the_points_for_warnings_only() -> None:
-    """The message says where it is."""
+    """The message names file and line."""
     warned = replace(BUILT, warnings=(Diagnostic("twice.c", 3, "unused variable 'x'"),))
     done = scored(replace(FINE, build=warned))
     assert done.score == 90
@@ -114,37 +115,37 @@ def test_a_warning_costs_the_points_for_warnings_only() -> None:
 
 
 def test_memory_points_need_a_test_that_passes() -> None:
-    """An empty submission does not leak, and gets nothing for it."""
+    """An empty submission does not leak, but gets no memory points."""
     done = scored(with_test(TestRun("keeps_the_sign", "fail")))
     assert (done.score, done.tests[3].status) == (40, "fail")
 
 
-def test_a_report_without_any_test_that_passes_names_the_first_of_them() -> None:
-    """Not an incomplete report: the student can do something about a failed test."""
+def test_memory_points_without_a_passed_test_name_the_first_failed_one() -> None:
+    """The message does not mention Valgrind's report, but the test to fix first."""
     runs = replace(with_test(TestRun("keeps_the_sign", "fail")), memcheck=MemcheckRun("fail", "x"))
     message = scored(runs).tests[3].shown.message
-    assert "keeps_the_sign failed first: the memory points need one that passes" in message
+    assert "memory points need one: keeps_the_sign failed first" in message
 
 
 def test_without_valgrind_its_points_are_not_in_the_sum() -> None:
-    """A quick run is out of what it looked at."""
+    """The maximum score is that of the tests that were run."""
     done = scored(replace(FINE, memcheck=None, valgrind=False))
     assert (done.score, done.max_score) == (80, 80)
 
 
 def test_a_hidden_test_shows_its_rule_and_nothing_else() -> None:
-    """Input, output and the way to reproduce it are for open tests."""
-    run = TestRun("keeps_the_sign", "fail", message="twice(-2) gave 4", output="debug")
+    """Only open tests show message, output and command to reproduce."""
+    run = TestRun("keeps_the_sign", "fail", message="twice(-2) returned 4", output="debug")
     hidden = scored(with_test(run)).tests[1]
     assert hidden.shown == Shown(name="keeps_the_sign", rule="It keeps the sign.")
-    assert hidden.log == "twice(-2) gave 4"
+    assert hidden.log == "twice(-2) returned 4"
     opened = scored(with_test(replace(run, name="doubles"))).tests[0].shown
-    assert opened.message == "twice(-2) gave 4"
+    assert opened.message == "twice(-2) returned 4"
     assert (opened.output, opened.reproduce) == ("debug", "make test TEST=doubles")
 
 
 def test_a_secret_test_shows_not_even_its_name() -> None:
-    """In no writer; the instructor's log has everything."""
+    """No report for students shows it; the log for the instructor has everything."""
     run = TestRun("keeps_the_sign", "fail", message="twice(-2) returned 4")
     tests = (GRADED_TESTS[0], replace(GRADED_TESTS[1], detail="secret"))
     done = score(parsed(), tests, with_test(run), reproduce={})
@@ -157,7 +158,7 @@ def test_a_secret_test_shows_not_even_its_name() -> None:
 
 
 def test_a_result_comes_back_from_its_json() -> None:
-    """What is written can be read, whatever a student printed."""
+    """Reading the JSON yields the same result, whatever a student printed."""
     finding = Finding("Invalid read", (Place("f", "twice.c", 3),))
     warned = replace(BUILT, warnings=(Diagnostic("twice.c", 3, NASTY),))
     first = result(replace(FINE, build=warned, memcheck=MemcheckRun("fail", findings=(finding,))))
@@ -166,13 +167,13 @@ def test_a_result_comes_back_from_its_json() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "other"}', '{"schema": 1, "lab": 2}'])
 def test_other_json_is_refused(text: str) -> None:
-    """A file that is no result is the caller's mistake."""
+    """Text that is not a result is a UsageError."""
     with pytest.raises(UsageError):
         from_json(text)
 
 
 def test_no_writer_lets_control_characters_through() -> None:
-    """Escape sequences end where they began."""
+    """All reports replace the beginning of escape sequences."""
     nasty = result(with_test(TestRun("doubles", "fail", message=NASTY, output=NASTY)))
     for text in (feedback(nasty), summary(nasty, None), junit(nasty)):
         assert not set(text) & {"\x1b", "\x07", "\x00", "\u202e"}
@@ -181,22 +182,22 @@ def test_no_writer_lets_control_characters_through() -> None:
 
 
 def test_markdown_keeps_student_text_inside_its_block() -> None:
-    """A fence is longer than any in the text; names are escaped."""
+    """The fence of a block is longer than any in the text."""
     page = feedback(result(with_test(TestRun("doubles", "fail", message="````\n# big"))))
     assert "`````text\n````\n# big\n`````" in page
 
 
-def test_markdown_says_what_to_mend() -> None:
-    """Score, rule, message, and how to see it for oneself."""
-    run = TestRun("doubles", "fail", message="twice(2) gave 5")
+def test_markdown_says_what_to_fix() -> None:
+    """It shows score, rule, message, and the command to reproduce the failure."""
+    run = TestRun("doubles", "fail", message="twice(2) returned 5")
     page = feedback(result(with_test(run)))
     assert page.startswith("# Twice: 70 of 100 points\n")
-    for part in ("### It doubles.", "twice(2) gave 5", "make test TEST=doubles"):
+    for part in ("### It doubles.", "twice(2) returned 5", "make test TEST=doubles"):
         assert part in page
 
 
-def test_junit_tells_failures_from_errors() -> None:
-    """A grader error is an <error>, for CI systems show it apart."""
+def test_junit_distinguishes_failures_from_errors() -> None:
+    """A grader error is an <error>, which CI systems show separately."""
     failed = ET.fromstring(junit(result(with_test(TestRun("doubles", "fail")))))
     broken = ET.fromstring(junit(result(with_test(TestRun("doubles", "error")))))
     assert [e.tag for e in failed[0]] == ["failure"]
@@ -204,8 +205,8 @@ def test_junit_tells_failures_from_errors() -> None:
     assert failed.attrib["failures"] == "1"
 
 
-def test_warnings_are_found_whatever_file_they_name() -> None:
-    """A #line gives any name; the lines that quote code are not counted."""
+def test_warnings_in_any_file_are_found() -> None:
+    """#line can set any file name; quoted source lines do not count."""
     output = (
         "./twice.c:3:5: warning: unused variable 'x' [-Wunused-variable]\n"
         "    3 | int x;  // twice.c:3: warning: not one\n"
@@ -218,10 +219,10 @@ def test_warnings_are_found_whatever_file_they_name() -> None:
     )
 
 
-def test_an_explanation_keeps_the_tests_own_words() -> None:
-    """Several lines of a message stay together; a place is a file, not a path."""
+def test_an_explanation_keeps_a_message_of_several_lines() -> None:
+    """The lines stay together; the place has the name of the file, not its path."""
     text = (
-        "ERROR: expected 4\n  but got 5\ncalls of doubles, the last ones:\n  twice(2) gave 5\n"
+        "ERROR: expected 4\n  but got 5\ncalls of doubles, the last ones:\n  twice(2) returned 5\n"
         "this run: --seed 1\n"
         "[  ERROR   ] --- [   LINE   ] --- /a b/test_hidden.c:9: error: Failure!\n"
     )
@@ -231,14 +232,14 @@ def test_an_explanation_keeps_the_tests_own_words() -> None:
         "this run: --seed 1",
         "at test_hidden.c:9",
         "calls of doubles, the last ones:",
-        "  twice(2) gave 5",
+        "  twice(2) returned 5",
     ]
 
 
-def test_an_explanation_leads_with_what_is_wrong() -> None:
-    """The margin of cmocka goes, the last calls come after the assertion."""
+def test_an_explanation_begins_with_the_assertion() -> None:
+    """The prefixes of cmocka are removed; the last calls come after the assertion."""
     text = (
-        "calls of doubles, the last ones:\n  twice(2) gave 5\n"
+        "calls of doubles, the last ones:\n  twice(2) returned 5\n"
         "[  ERROR   ] --- 0x5 != 0x4\n[   LINE   ] --- test_public.c:9: error: Failure!\n"
         "[  PASSED  ] 0 test(s).\n[  FAILED  ] doubles\n\n 1 FAILED TEST(S)\n"
     )
@@ -246,5 +247,5 @@ def test_an_explanation_leads_with_what_is_wrong() -> None:
         "0x5 != 0x4",
         "at test_public.c:9",
         "calls of doubles, the last ones:",
-        "  twice(2) gave 5",
+        "  twice(2) returned 5",
     ]

@@ -1,4 +1,4 @@
-"""Skeleton, reference and broken versions all come out of one source."""
+"""Skeleton, reference and broken versions are made from one source."""
 
 from pathlib import Path
 
@@ -61,15 +61,15 @@ def lab(tmp_path: Path) -> Lab:
     )
 
 
-def add_mutant(lab: Lab, text: str) -> Path:
-    """Puts a patch into the lab."""
+def add_broken_version(lab: Lab, text: str) -> Path:
+    """Adds a broken version to the lab; returns its patch."""
     path = lab.soldir / "broken/off_by_one.patch"
     path.write_text(text)
     return path
 
 
 def test_the_skeleton_is_the_source_without_the_solution(lab: Lab) -> None:
-    """Writing it names what changed; a second time nothing does."""
+    """Writing it returns the changed files; a second time there are none."""
     assert write_skeleton(lab) == ("answer.c",)
     assert (lab.labdir / "answer.c").read_text() == SKELETON
     assert write_skeleton(lab) == ()
@@ -77,7 +77,7 @@ def test_the_skeleton_is_the_source_without_the_solution(lab: Lab) -> None:
 
 
 def test_a_skeleton_that_drifted_is_shown_as_a_diff(lab: Lab) -> None:
-    """The check names both files and the lines; a missing skeleton is a drift too."""
+    """The diff names both files and the lines; a missing skeleton differs, too."""
     assert "+    return 0; /* TODO(01-tiny): the answer */\n" in skeleton_diff(lab)
     (lab.labdir / "answer.c").write_text(SKELETON.replace("return 0", "return 1"))
     diff = skeleton_diff(lab)
@@ -86,8 +86,8 @@ def test_a_skeleton_that_drifted_is_shown_as_a_diff(lab: Lab) -> None:
     assert "+    return 0;" in diff
 
 
-def test_the_reference_is_a_plain_file(lab: Lab, tmp_path: Path) -> None:
-    """As a student would hand it in: no condition is left."""
+def test_the_reference_contains_no_condition(lab: Lab, tmp_path: Path) -> None:
+    """It is written as a student would hand it in."""
     write_reference(lab, tmp_path / "out")
     assert (tmp_path / "out/answer.c").read_text() == REFERENCE
 
@@ -99,21 +99,21 @@ def test_conditions_that_do_not_match_are_an_error(lab: Lab) -> None:
         skeleton_diff(lab)
 
 
-def test_a_mutant_is_the_reference_with_the_patch(lab: Lab, tmp_path: Path) -> None:
+def test_a_broken_version_is_the_reference_with_the_patch(lab: Lab, tmp_path: Path) -> None:
     """Head and patch are read from one file."""
-    path = add_mutant(lab, PATCH)
+    path = add_broken_version(lab, PATCH)
     assert broken_paths(lab) == (path,)
-    mutant = load_broken(path, lab)
-    assert mutant.name == "off_by_one"
-    assert mutant.what == "off by one"
-    assert mutant.fails == {"answer_is_right", "memcheck"}
-    write_broken(mutant, lab, tmp_path / "out")
+    version = load_broken(path, lab)
+    assert version.name == "off_by_one"
+    assert version.what == "off by one"
+    assert version.fails == {"answer_is_right", "memcheck"}
+    write_broken(version, lab, tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["answer.c"]
     assert (tmp_path / "out/answer.c").read_text() == REFERENCE.replace("42", "41")
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("old", "new", "message"),
     [
         ("What:", "Why:", "needs one line 'What: ...'"),
         ("What: off by one", "What:", "needs one line 'What: ...'"),
@@ -122,16 +122,16 @@ def test_a_mutant_is_the_reference_with_the_patch(lab: Lab, tmp_path: Path) -> N
         ("answer_is_right", "answer_is_wrong", "there is no test answer_is_wrong"),
     ],
 )
-def test_a_wrong_head_is_an_error(lab: Lab, old: str, new: str, words: str) -> None:
+def test_a_wrong_head_is_an_error(lab: Lab, old: str, new: str, message: str) -> None:
     """The message names the patch and the line."""
-    path = add_mutant(lab, PATCH.replace(old, new))
-    with pytest.raises(BrokenVersionError, match=words) as caught:
+    path = add_broken_version(lab, PATCH.replace(old, new))
+    with pytest.raises(BrokenVersionError, match=message) as caught:
         load_broken(path, lab)
     assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         (PATCH.replace("-    return 42;", "-    return 43;"), "does not apply"),
         (PATCH.replace(" {\n", " {  \n"), "does not apply"),
@@ -145,10 +145,10 @@ def test_a_wrong_head_is_an_error(lab: Lab, old: str, new: str, words: str) -> N
         ),
     ],
 )
-def test_a_patch_that_no_longer_fits_is_an_error(
-    lab: Lab, tmp_path: Path, text: str, words: str
+def test_a_patch_that_does_not_apply_is_an_error(
+    lab: Lab, tmp_path: Path, text: str, message: str
 ) -> None:
-    """Nothing is guessed: no fuzz, no other file, and the reference itself must change."""
-    mutant = load_broken(add_mutant(lab, text), lab)
-    with pytest.raises(BrokenVersionError, match=words):
-        write_broken(mutant, lab, tmp_path / "out")
+    """The patch must apply without fuzz, touch no other file, and change the reference."""
+    version = load_broken(add_broken_version(lab, text), lab)
+    with pytest.raises(BrokenVersionError, match=message):
+        write_broken(version, lab, tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Soaking tells a test that changes its mind from one that does not."""
+"""Soaking finds a test with two different verdicts."""
 
 from collections import Counter
 from pathlib import Path
@@ -9,7 +9,7 @@ from labkit.proof.soak import Soaked, soak, table
 
 LAB = "08-twice"
 TIMES = 40
-CHANGES_ITS_MIND = """\
+RANDOM_VERDICT = """\
 #include <sys/random.h>
 
 #include "twice.h"
@@ -25,25 +25,25 @@ int twice_twice(int number)
 
 
 def soaked(root: Path, source: Path, *, times: int) -> list[Soaked]:
-    """The new lab's one test, so many times."""
+    """Soaks the only test of the new lab."""
     return list(soak(load_lab(root, LAB), source, times=times))
 
 
 def test_a_reference_that_passes_every_time(new_lab_root: Path, tmp_path: Path) -> None:
-    """All runs agree, on a busy machine."""
+    """All runs agree on a busy machine."""
     write_reference(load_lab(new_lab_root, LAB), tmp_path)
     [one] = soaked(new_lab_root, tmp_path, times=3)
     assert one.agrees
     assert one.verdicts == Counter({"pass": 3})
-    assert "1 of 1 tests gave one verdict only" in table(
+    assert "1 of 1 tests had one verdict only" in table(
         load_lab(new_lab_root, LAB), [one], started=0
     )
 
 
-def test_a_submission_that_changes_its_mind(new_lab_root: Path, tmp_path: Path) -> None:
-    """Two verdicts are told, and the seed of the odd one."""
-    (tmp_path / "twice.c").write_text(CHANGES_ITS_MIND)
+def test_a_submission_with_two_verdicts(new_lab_root: Path, tmp_path: Path) -> None:
+    """Both verdicts are reported, with the seed of the less frequent one."""
+    (tmp_path / "twice.c").write_text(RANDOM_VERDICT)
     [one] = soaked(new_lab_root, tmp_path, times=TIMES)
     assert not one.agrees
     assert set(one.verdicts) == {"pass", "fail"}
-    assert one.odd.startswith("seed ")
+    assert one.outlier.startswith("seed ")

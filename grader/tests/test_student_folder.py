@@ -1,4 +1,4 @@
-"""A student's folder: every target of lab.mk, without Python and without solutions/."""
+"""A student's directory: every target of lab.mk, without Python and without solutions/."""
 
 import os
 import re
@@ -20,14 +20,14 @@ AS_A_STUDENT = [] if os.getuid() else ["setpriv", "--bounding-set=-all", "--inh-
 
 @pytest.fixture
 def handed_out(tmp_path: Path) -> Path:
-    """What a student receives: labs/, in a folder with a space in its name."""
+    """What a student receives: labs/, in a directory with a space in its name."""
     return copy_labs(tmp_path / "my course")
 
 
-def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Runs make as a student would, with a bare environment and without root's capabilities."""
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs make as a student would: with a minimal environment and no capabilities of root."""
     return subprocess.run(
-        [*AS_A_STUDENT, "make", *words],
+        [*AS_A_STUDENT, "make", *arguments],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "LC_ALL": "C", "TERM": "dumb"},
         stdin=subprocess.DEVNULL,
@@ -51,7 +51,7 @@ def test_a_solution_passes_the_public_tests_and_memcheck(handed_out: Path, name:
 
 @pytest.mark.parametrize("name", lab_names(ROOT))
 def test_the_skeleton_compiles_cleanly_and_fails(handed_out: Path, name: str) -> None:
-    """The first `make test` of a student compiles without a warning and shows what fails."""
+    """`make test` in the untouched skeleton compiles without a warning and shows failures."""
     result = make(handed_out / name, "test")
     assert result.returncode != 0
     assert "FAILED" in result.stderr
@@ -60,8 +60,8 @@ def test_the_skeleton_compiles_cleanly_and_fails(handed_out: Path, name: str) ->
 
 
 @pytest.mark.parametrize("name", lab_names(ROOT))
-def test_what_make_submit_packs_is_what_is_graded(handed_out: Path, name: str) -> None:
-    """The archive holds the deliverables of lab.toml and nothing else."""
+def test_make_submit_packs_exactly_the_graded_files(handed_out: Path, name: str) -> None:
+    """The archive contains the files that the grader asks for, and nothing else."""
     result = make(handed_out / name, "submit")
     assert result.returncode == 0, result.stderr
     with tarfile.open(handed_out / name / "build" / f"{name}.tar.gz") as archive:
@@ -96,7 +96,7 @@ def test_debug_stops_in_the_students_function(handed_out: Path) -> None:
 
 
 def test_debug_without_a_test_lists_them(handed_out: Path) -> None:
-    """`make debug` alone says what is missing."""
+    """`make debug` alone asks for a test and lists all tests."""
     result = make(solve(handed_out, LAB), "debug")
     assert result.returncode != 0
     assert "which test?" in result.stdout
@@ -105,7 +105,7 @@ def test_debug_without_a_test_lists_them(handed_out: Path) -> None:
 
 @pytest.fixture
 def watched(handed_out: Path, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    """`make watch` in a terminal of its own: the folder, and what the terminal shows."""
+    """Runs `make watch` in a terminal; yields the directory and the terminal's output."""
     folder = solve(handed_out, LAB)
     screen = tmp_path / "screen"
     screen.touch()
@@ -122,15 +122,15 @@ def watched(handed_out: Path, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def runs_shown(screen: Path) -> int:
-    """How often the terminal shows the end of a run."""
+    """How many runs have ended on the terminal."""
     return screen.read_text(errors="replace").count("1 test(s) run.")
 
 
 def test_watch_runs_the_tests_again_on_save(watched: tuple[Path, Path]) -> None:
     """Saving the file runs the tests once more.
 
-    entr forgets what is saved while the tests still run, so it is saved again
-    until the second run shows.
+    entr misses changes while the tests run, so the file is saved again until the second run
+    has ended.
     """
     folder, screen = watched
     source = folder / "buddy.c"
@@ -143,7 +143,7 @@ def test_watch_runs_the_tests_again_on_save(watched: tuple[Path, Path]) -> None:
 
 
 def test_help_lists_the_targets(handed_out: Path) -> None:
-    """`make` alone is help."""
+    """`make` alone prints the help."""
     result = make(handed_out / LAB)
     for target in ("test", "debug", "memcheck", "watch", "submit", "clean"):
         assert f"make {target}" in result.stdout

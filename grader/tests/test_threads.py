@@ -1,4 +1,4 @@
-"""A few functions at a time, and the signal that ends them."""
+"""Tasks in a few threads, and signals that end them."""
 
 import select
 import signal
@@ -16,7 +16,7 @@ DEADLINE_MS = 60_000
 
 
 def test_results_come_in_the_order_of_the_tasks() -> None:
-    """Whoever ends first."""
+    """The order in which the tasks end does not matter."""
     second_is_done = threading.Event()
 
     def first() -> str:
@@ -31,10 +31,10 @@ def test_results_come_in_the_order_of_the_tasks() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_what_runs_whichever_thread_the_kernel_gives_it_to(
+def test_a_signal_in_any_thread_ends_the_running_tasks(
     number: signal.Signals,
 ) -> None:
-    """The main thread is asleep then, and a handler of Python's runs only there."""
+    """Python runs signal handlers only in the main thread, which is blocked in join()."""
     stop = CancelEvent()
     seen: list[object] = []
 
@@ -45,8 +45,8 @@ def test_a_signal_ends_what_runs_whichever_thread_the_kernel_gives_it_to(
         poll.register(stop.fd, select.POLLIN)
         seen.append(poll.poll(DEADLINE_MS))
 
-    def is_not_begun() -> None:
-        seen.append("begun")
+    def is_not_started() -> None:
+        seen.append("started")
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -54,7 +54,7 @@ def test_a_signal_ends_what_runs_whichever_thread_the_kernel_gives_it_to(
     before = signal.signal(number, interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
-            in_threads(1, [waits, is_not_begun], cancel=stop)
+            in_threads(1, [waits, is_not_started], cancel=stop)
     finally:
         signal.signal(number, before)
     assert seen == [[(stop.fd, select.POLLIN)]]

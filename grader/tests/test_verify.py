@@ -1,4 +1,4 @@
-"""labkit verify notices every way in which a lab can be wrong."""
+"""`labkit verify` notices every kind of error in a lab."""
 
 import os
 import shutil
@@ -62,26 +62,26 @@ def check(root: Path, name: str, options: Options = OPTIONS) -> Check:
 
 
 def outcome(root: Path, name: str, options: Options = OPTIONS) -> Outcome:
-    """What comes of one check."""
+    """The outcome of one check."""
     return run_check(check(root, name, options))
 
 
 def wrong(root: Path, name: str, options: Options = OPTIONS) -> str:
-    """What one check complains about."""
+    """The problems that one check finds."""
     found = outcome(root, name, options)
     assert found.verdict == "wrong", found
     return "\n".join(found.problems)
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    """Changes a file where it says `old`, once."""
+    """Replaces the only occurrence of `old` in a file."""
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
 
 
 def add_hidden_test(root: Path, text: str = HIDDEN_TEST) -> None:
-    """A second test, which students do not have."""
+    """Adds a second test, which students do not receive."""
     soldir = root / "solutions" / LAB
     (soldir / "test_hidden.c").write_text((soldir / "test_hidden.c").read_text() + "\n" + text)
     edit(soldir / "lab.toml", "points = 85", "points = 80")
@@ -89,13 +89,13 @@ def add_hidden_test(root: Path, text: str = HIDDEN_TEST) -> None:
 
 
 def test_a_skeleton_that_drifted(root: Path) -> None:
-    """Somebody edited labs/ instead of the reference."""
+    """An edited skeleton in labs/ is found."""
     edit(root / "labs" / LAB / "twice.c", "TODO", "DONE")
     assert f"run `labkit skeleton {LAB}`" in wrong(root, "skeleton/is_generated")
 
 
 def test_a_rubric_that_drifted(root: Path) -> None:
-    """The points changed and the handout did not; or there is none, or no place for it."""
+    """An old rubric, a handout without place for it, and a missing handout are found."""
     edit(root / "labs" / LAB / "test_public.c", "twice the number", "the number, twice")
     assert "the rubric in handouts/08-twice.md differs" in wrong(root, "handout/has_the_rubric")
     edit(root / "handouts" / f"{LAB}.md", "<!-- rubric:end -->", "")
@@ -105,39 +105,43 @@ def test_a_rubric_that_drifted(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "words"),
+    ("file", "text", "message"),
     [
-        ("test_public.c", HIDDEN_TEST.replace("twice_of", "other"), "holds lines from solutions/"),
+        (
+            "test_public.c",
+            HIDDEN_TEST.replace("twice_of", "other"),
+            "contains lines from solutions/",
+        ),
         ("notes.txt", "twice_of_a_negative_number", "names the hidden test"),
-        ("twice.h", "/* #ifdef SOLUTION */\n", "has the word SOLUTION"),
-        ("data/more.h", "/* solutions/08-twice */\n", "has the word solutions/"),
+        ("twice.h", "/* #ifdef SOLUTION */\n", "contains the word SOLUTION"),
+        ("data/more.h", "/* solutions/08-twice */\n", "contains the word solutions/"),
     ],
 )
-def test_a_secret_that_is_handed_out(root: Path, file: str, text: str, words: str) -> None:
-    """Hidden tests, their names, and the reference do not get into labs/."""
+def test_a_secret_that_is_handed_out(root: Path, file: str, text: str, message: str) -> None:
+    """Hidden tests, their names, and the reference must not be in labs/."""
     add_hidden_test(root)
     assert outcome(root, "labs/holds_nothing_secret").verdict == "ok"
     path = root / "labs" / LAB / file
     path.parent.mkdir(exist_ok=True)
     with path.open("a") as stream:
         stream.write(text)
-    if "other" in text:  # a copy of a body is no test of its own
+    if "other" in text:  # copy only the body of the test
         edit(
             path,
             'TEST(other_a_negative_number, "Negative numbers are doubled too.")',
             "__attribute__((unused)) static void copy(void)",
         )
-    assert words in wrong(root, "labs/holds_nothing_secret")
+    assert message in wrong(root, "labs/holds_nothing_secret")
 
 
 def test_too_few_versions(root: Path) -> None:
-    """A lab is not proved by one broken version; an accepted one must exist to be named."""
+    """A lab needs a minimum of versions, and lab.toml may only name existing ones."""
     with (root / "solutions" / LAB / "lab.toml").open("a") as stream:
         stream.write('\n[accepted.ghost]\ncovers = ["first"]\n')
     assert wrong(root, "broken/there_are_enough").splitlines() == [
         "3 broken versions, at least 12 are needed",
         "0 accepted solutions, at least 3 are needed",
-        "lab.toml: accepted.ghost: there is no folder solutions/08-twice/accepted/ghost",
+        "lab.toml: accepted.ghost: there is no directory solutions/08-twice/accepted/ghost",
     ]
 
 
@@ -150,27 +154,27 @@ def test_too_few_versions(root: Path) -> None:
     ],
 )
 def test_a_test_that_no_broken_version_fails(root: Path, patch: str, name: str) -> None:
-    """Memcheck and warnings are tests too."""
+    """Every test, memcheck and warnings too, needs a broken version that fails it."""
     assert outcome(root, "broken/every_test_fails_once").verdict == "ok"
     (root / "solutions" / LAB / "broken" / f"{patch}.patch").unlink()
     assert wrong(root, "broken/every_test_fails_once") == f"no broken version fails {name}"
 
 
 def test_a_test_that_is_not_compiled(root: Path) -> None:
-    """lab.toml and source have it, the test binary has not."""
+    """lab.toml and the source have the test, but the test binary does not."""
     add_hidden_test(root, f"#if 0\n{HIDDEN_TEST}#endif\n")
     assert "test[twice_of_a_negative_number]: there is no C test" in wrong(root, "kit/compiles")
 
 
 def test_a_test_without_an_entry(root: Path) -> None:
-    """Wherever in its line TEST stands."""
+    """It is found, even if its TEST is indented."""
     path = root / "solutions" / LAB / "test_hidden.c"
     path.write_text(path.read_text() + "\n    " + HIDDEN_TEST)
     assert "the C test 'twice_of_a_negative_number' has no entry" in wrong(root, "kit/compiles")
 
 
 def test_hidden_tests_may_be_several_files(root: Path) -> None:
-    """Each is compiled and graded."""
+    """Every file is compiled and graded."""
     add_hidden_test(root, "")
     name = root / "solutions" / LAB / "test_hidden_negative.c"
     name.write_text('#include "twice.h"\n#include "testkit.h"\n\n' + HIDDEN_TEST)
@@ -184,39 +188,39 @@ def test_a_rule_that_is_long_or_no_sentence(root: Path) -> None:
     edit(path, "The result is twice the number.", "the" + 25 * " long" + " rule")
     problems = wrong(root, "tests/have_short_rules").splitlines()
     assert problems[0].startswith("the rule of twice_doubles has 27 words, more than 25")
-    assert problems[1].startswith("the rule of twice_doubles is no sentence")
+    assert problems[1].startswith("the rule of twice_doubles is not a sentence")
 
 
 def test_a_skeleton_that_is_too_good(root: Path) -> None:
-    """The solution was handed out."""
+    """A solution in labs/ is found."""
     (root / "labs" / LAB / "twice.c").write_text(RIGHT)
-    assert "it scores 90, which is not under 25 %; passes: twice_doubles, warnings" in wrong(
+    assert "the score 90 is not under 25 %; passed tests: twice_doubles, warnings" in wrong(
         root, "skeleton/scores_low"
     )
 
 
 def test_a_skeleton_with_a_warning(root: Path) -> None:
-    """Students would begin with a complaint."""
+    """The skeleton must compile without a warning."""
     edit(root / "labs" / LAB / "twice.c", "{\n", "{\n    int unused;\n")
     assert "unused variable" in wrong(root, "skeleton/scores_low")
 
 
 def test_a_reference_that_is_wrong(root: Path) -> None:
-    """It loses a test, or the Valgrind pass, or has a warning."""
+    """A failed test, a leak and a warning are found."""
     path = root / "solutions" / LAB / "twice.c"
     right = path.read_text()
-    for old, new, words in (
+    for old, new, message in (
         ("2 * *copy", "3 * *copy", "with seed 1: twice_doubles: "),
         ("    free(copy);\n", "", "with seed 1: memcheck: "),
         ("int twice;", "int twice, more;", "with seed 1: warnings: "),
     ):
         path.write_text(right)
         edit(path, old, new)
-        assert words in wrong(root, "reference/scores_full")
+        assert message in wrong(root, "reference/scores_full")
 
 
 def test_a_reference_that_is_right_only_once(root: Path) -> None:
-    """Repetitions have other seeds, the last one on a busy machine."""
+    """Each repetition has another seed; the last one runs on a busy machine."""
     text = HIDDEN_TEST.replace("number < 0;", "number < 0 && testkit_seed() == 3;")
     add_hidden_test(root, text)
     path = root / "solutions" / LAB / "twice.c"
@@ -227,8 +231,8 @@ def test_a_reference_that_is_right_only_once(root: Path) -> None:
     assert "with seed 3: twice_of_a_negative_number" in found.problems[0]
 
 
-def test_an_accepted_solution_that_is_not_accepted(root: Path) -> None:
-    """Another design must score in full as well."""
+def test_an_accepted_solution_that_fails_a_test(root: Path) -> None:
+    """An accepted solution must pass every test."""
     folder = root / "solutions" / LAB / "accepted" / "adds"
     folder.mkdir(parents=True)
     (folder / "twice.c").write_text(RIGHT)
@@ -240,7 +244,7 @@ def test_an_accepted_solution_that_is_not_accepted(root: Path) -> None:
 
 
 def test_an_accepted_solution_of_some_groups(root: Path) -> None:
-    """What it does not cover it may fail; what it covers it may not."""
+    """It may fail tests of groups that it does not cover, but no others."""
     soldir = root / "solutions" / LAB
     folder = soldir / "accepted" / "positive"
     folder.mkdir(parents=True)
@@ -254,23 +258,25 @@ def test_an_accepted_solution_of_some_groups(root: Path) -> None:
     assert outcome(root, "accepted/positive").verdict == "ok"
 
 
-def test_a_broken_version_that_is_not_as_it_says(root: Path) -> None:
-    """It fails less than it names, or more, or can no longer be made."""
+def test_a_broken_version_with_a_wrong_head(root: Path) -> None:
+    """It fails fewer tests than it names, or more, or its patch does not apply."""
     patch = root / "solutions" / LAB / "broken" / "copy_leaked.patch"
     edit(patch, "Fails: memcheck", "Fails: memcheck twice_doubles")
-    assert wrong(root, "broken/copy_leaked") == "passes twice_doubles, and should fail it"
+    assert wrong(root, "broken/copy_leaked") == (
+        "should fail: twice_doubles (the copy is never freed)"
+    )
     edit(patch, "Fails: memcheck twice_doubles", "Fails: warnings")
     edit(patch, "-    free(copy);\n", "-    free(copy);\n+    twice++;\n")
     edit(patch, "@@ -13,7 +13,6 @@", "@@ -13,7 +13,7 @@")
     problems = wrong(root, "broken/copy_leaked").splitlines()
-    assert problems[0] == "passes warnings, and should fail it"
+    assert problems[0].startswith("should fail: warnings")
     assert problems[1].startswith("should pass: twice_doubles: ")
     edit(patch, "-    free(copy);", "-    free(copies);")
     assert "does not apply" in wrong(root, "broken/copy_leaked")
 
 
-def test_a_grader_that_breaks_is_no_wrong_lab(root: Path) -> None:
-    """It is an outcome of its own, with its own exit status, and wins over the rest."""
+def test_a_grader_error_does_not_make_a_lab_wrong(root: Path) -> None:
+    """It has its own verdict and exit status, which takes precedence."""
     add_hidden_test(
         root,
         HIDDEN_TEST.replace(
@@ -287,7 +293,7 @@ def test_a_grader_that_breaks_is_no_wrong_lab(root: Path) -> None:
 
 
 def test_outcomes_come_in_the_order_of_the_checks(root: Path) -> None:
-    """However many run at a time."""
+    """The number of parallel checks does not change the order."""
     lab = load_lab(root, LAB)
     names = [c.name for c in checks(lab, OPTIONS)]
     assert [o.name for o in verify(lab, OPTIONS, parallel=3)] == names
@@ -298,8 +304,8 @@ def test_outcomes_come_in_the_order_of_the_checks(root: Path) -> None:
     ]
 
 
-def test_a_broken_version_runs_a_sample_where_nothing_changed(root: Path) -> None:
-    """The tests it names, and a few others that are the same ones every time."""
+def test_quick_verify_runs_a_sample_of_the_other_tests(root: Path) -> None:
+    """The sample is the same every time; its failures are found."""
     lab = load_lab(root, LAB)
     quick = Options(full=False)
     assert outcome(root, "broken/number_not_doubled", quick).verdict == "ok"
@@ -310,8 +316,8 @@ def test_a_broken_version_runs_a_sample_where_nothing_changed(root: Path) -> Non
     assert "should pass: twice_doubles" in wrong(root, "broken/number_not_doubled", quick)
 
 
-def test_a_record_is_for_these_contents_alone(root: Path) -> None:
-    """A change of the lab, its solutions or the test kit asks for the full matrix again."""
+def test_a_record_is_valid_only_for_its_contents(root: Path) -> None:
+    """A change of the lab or its solutions makes the record invalid."""
     lab = load_lab(root, LAB)
     assert not is_verified(lab)
     record_verified(lab)
@@ -331,16 +337,16 @@ def test_a_record_is_for_these_contents_alone(root: Path) -> None:
 
 
 def test_a_kit_that_does_not_compile_is_reported_once(root: Path) -> None:
-    """Not by each of the checks."""
+    """The checks do not repeat the error."""
     edit(root / "labs" / LAB / "test_public.c", "assert_int_equal(", "assert_int_equal((")
     with pytest.raises(GraderError, match="make graded failed"):
         next(verify(load_lab(root, LAB), OPTIONS))
 
 
 def test_an_interrupt_ends_verify_at_once(root: Path) -> None:
-    """Nothing of it is left: no process, no directory."""
+    """It leaves no process and no directory behind."""
     add_hidden_test(root, HIDDEN_TEST.replace("int expected", "WAIT_UNTIL(false);\n int expected"))
-    temporary = Path("/tmp", f"labkit-test-{os.getpid()}")  # other users may enter it
+    temporary = Path("/tmp", f"labkit-test-{os.getpid()}")  # other uids may enter it
     temporary.mkdir()
     env = os.environ | {"LABKIT_BUILD": str(root / "build"), "TMPDIR": str(temporary)}
     process = subprocess.Popen(

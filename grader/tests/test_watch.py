@@ -1,4 +1,4 @@
-"""Waiting for a process, with a deadline."""
+"""Waits for a process with a deadline."""
 
 import os
 import subprocess
@@ -6,14 +6,14 @@ import subprocess
 from labkit.sandbox.watch import Ended, Watch
 
 
-def test_what_has_ended_is_noticed_without_any_time() -> None:
-    """A wait of no seconds looks once."""
+def test_a_wait_of_0_seconds_notices_an_ended_process() -> None:
+    """With 0 seconds it polls once."""
     with subprocess.Popen(["true"]) as process:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert Watch({}).wait(process.pid, seconds=0) is Ended.DONE
 
 
-def test_what_runs_is_left_alone_without_any_time() -> None:
-    """A wait of no seconds does not wait."""
+def test_a_wait_of_0_seconds_does_not_wait() -> None:
+    """If the process is running, the deadline has passed."""
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
         assert Watch({}).wait(process.pid, seconds=0) is Ended.DEADLINE

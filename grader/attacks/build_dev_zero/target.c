@@ -1,4 +1,4 @@
-/* includes a file that never ends */
+/* includes /dev/zero, a file that never ends */
 #include "/dev/zero"
 #define _GNU_SOURCE
 #include "target.h"

@@ -1,4 +1,4 @@
-/* an initialised array of four gigabytes */
+/* defines an initialised array of four gigabytes */
 #define _GNU_SOURCE
 #include "target.h"
 

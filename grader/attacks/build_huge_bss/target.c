@@ -1,4 +1,4 @@
-/* an array of four gigabytes that costs the compiler nothing */
+/* defines an uninitialised array of four gigabytes, which costs the compiler nothing */
 #define _GNU_SOURCE
 #include "target.h"
 

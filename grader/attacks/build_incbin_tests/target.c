@@ -1,4 +1,4 @@
-/* the hidden tests by .incbin and include, from wherever they may lie */
+/* includes the hidden tests with .incbin and #include, from every path where they may lie */
 #define _GNU_SOURCE
 #include "target.h"
 

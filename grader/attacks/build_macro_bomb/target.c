@@ -1,4 +1,4 @@
-/* a macro that doubles forty times */
+/* expands a macro whose length doubles forty times */
 #define _GNU_SOURCE
 #include "target.h"
 

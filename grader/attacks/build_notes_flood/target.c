@@ -1,4 +1,4 @@
-/* so many notes that the warning behind them is cut off */
+/* causes so many notes that the warning after them is cut off */
 #include "target.h"
 
 #define TEN(x) x x x x x x x x x x

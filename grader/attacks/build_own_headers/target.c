@@ -1,4 +1,4 @@
-/* own copies of the lab's header and of system headers */
+/* hands in its own copies of the lab's header and of system headers */
 #include "target.h"
 #include "stdio.h"
 

@@ -1,4 +1,4 @@
-/* an own Makefile, GNUmakefile and compiler flags */
+/* hands in its own Makefile, GNUmakefile and compiler flags */
 #define _GNU_SOURCE
 #include "target.h"
 

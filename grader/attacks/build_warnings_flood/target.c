@@ -1,4 +1,4 @@
-/* a hundred thousand warnings */
+/* causes a hundred thousand warnings */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* ends between two calls, not in one */
+/* exits between two calls, not during one */
 #define _GNU_SOURCE
 #include "target.h"
 

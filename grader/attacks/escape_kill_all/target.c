@@ -1,4 +1,4 @@
-/* kill(-1), kill of the parent and of its process group */
+/* kills all processes with kill(-1), its parent, and the parent's process group */
 #define _GNU_SOURCE
 #include "target.h"
 

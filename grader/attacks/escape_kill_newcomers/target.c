@@ -1,4 +1,4 @@
-/* a child kills every process of the box that starts after it */
+/* a child kills every process of the sandbox that starts after it */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* a child kills every process of its user, for ever: also the one that comes to end it */
+/* a child kills every process of its uid in an endless loop, including the one that kills it */
 #define _GNU_SOURCE
 #include "target.h"
 

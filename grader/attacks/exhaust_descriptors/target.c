@@ -1,4 +1,4 @@
-/* opens descriptors until there are no more, then answers */
+/* opens descriptors until there are no more, then returns */
 #define _GNU_SOURCE
 #include "target.h"
 

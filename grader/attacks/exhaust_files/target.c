@@ -1,4 +1,4 @@
-/* fills the temporary folder and shared memory, bytes and inodes */
+/* fills the temporary directory and shared memory, bytes and inodes */
 #define _GNU_SOURCE
 #include "target.h"
 

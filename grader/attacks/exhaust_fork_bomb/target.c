@@ -1,4 +1,4 @@
-/* forks for ever, each child in a session of its own, deaf to signals */
+/* forks endlessly; each child has its own session (setsid) and ignores signals */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* System V and POSIX objects up to the limit */
+/* creates System V and POSIX objects up to the limit */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* takes memory until it dies, in several processes */
+/* allocates memory in several processes until they are killed */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* sleeps for ever, deaf to SIGTERM */
+/* sleeps forever and ignores SIGTERM */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* computes for ever in every thread it can get */
+/* computes forever in as many threads as it can create */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* stops itself, and its children too */
+/* stops itself and its children */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* the memory shared with the test is cut off, punched and unmapped */
+/* truncates, punches holes into, and unmaps the memory shared with the test */
 #define _GNU_SOURCE
 #include "target.h"
 
@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define ARENA ((void *)0x20000000) /* as in labs/testkit/wire.h */
+#define ARENA ((void *)0x20000000) /* as in labs/testkit/shared/wire.h */
 #define ARENA_BYTES ((size_t)256 << 20)
 
 uint64_t target_sum(const uint8_t *data, size_t len_bytes)

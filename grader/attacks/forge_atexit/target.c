@@ -1,4 +1,4 @@
-/* handlers for the end of the process that leave with status 0 */
+/* registers exit handlers that leave with status 0 */
 #define _GNU_SOURCE
 #include "target.h"
 

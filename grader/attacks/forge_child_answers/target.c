@@ -1,4 +1,4 @@
-/* a forked child answers in the parent's stead, which sleeps */
+/* a forked child replies instead of its parent, which sleeps */
 #define _GNU_SOURCE
 #include "target.h"
 

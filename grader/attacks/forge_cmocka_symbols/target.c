@@ -1,4 +1,4 @@
-/* own versions of cmocka's functions and of exit */
+/* defines its own versions of exit() and of cmocka's functions */
 #define _GNU_SOURCE
 #include "target.h"
 

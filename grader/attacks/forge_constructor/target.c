@@ -1,4 +1,4 @@
-/* a constructor that prints what cmocka prints, and exits */
+/* a constructor prints what cmocka prints, and exits */
 #define _GNU_SOURCE
 #include "target.h"
 

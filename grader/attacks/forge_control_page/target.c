@@ -1,10 +1,10 @@
-/* overwrites what the kit keeps in the shared memory: plans, marks, counters */
+/* overwrites the data of the kit in the shared memory: plans, marks, counters */
 #define _GNU_SOURCE
 #include "target.h"
 
 #include <string.h>
 
-#define CONTROL ((char *)0x20000000) /* as in labs/testkit/wire.h */
+#define CONTROL ((char *)0x20000000) /* as in labs/testkit/shared/wire.h */
 
 uint64_t target_sum(const uint8_t *data, size_t len_bytes)
 {

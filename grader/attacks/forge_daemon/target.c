@@ -1,4 +1,4 @@
-/* a daemon that stays, rewrites files and answers, while the functions are wrong */
+/* a daemon survives, rewrites files and replies, although the functions are wrong */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* says that a planned failure happened, again and again, until the test runs out of memory */
+/* reports endlessly that a planned fault occurred, until the test runs out of memory */
 #include "target.h"
 
 #define FIRED ((volatile unsigned *)(0x20000000 + 3220)) /* as in labs/testkit/shared/wire.h */

@@ -1,4 +1,4 @@
-/* success records of every kind to the descriptors 0 to 1023 */
+/* writes success records of every kind to the descriptors 0 to 1023 */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* exit(0) in the function under test */
+/* calls exit(0) in the function under test */
 #define _GNU_SOURCE
 #include "target.h"
 

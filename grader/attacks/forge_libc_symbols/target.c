@@ -1,4 +1,4 @@
-/* own versions of the libc calls that the kit makes */
+/* defines its own versions of the libc functions that the kit calls */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* gives its lines another file's name, leaks and warns */
+/* gives its lines another file's name with #line, leaks and causes warnings */
 #line 1 "/usr/include/string.h"
 #include "target.h"
 

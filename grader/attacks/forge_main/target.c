@@ -1,4 +1,4 @@
-/* an own main() that reports success */
+/* defines its own main() that reports success */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,10 +1,10 @@
-/* answers to the next thousand questions, sent before they are asked */
+/* sends replies to the next thousand requests in advance */
 #define _GNU_SOURCE
 #include "target.h"
 
 #include <sys/socket.h>
 
-struct frame { /* as in labs/testkit/wire.h */
+struct frame { /* as in labs/testkit/shared/wire.h */
     uint32_t kind;
     int32_t error;
     uint64_t nonce, words[6];

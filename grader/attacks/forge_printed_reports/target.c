@@ -1,4 +1,4 @@
-/* TAP, JUnit, JSON and cmocka on stdout and stderr */
+/* prints TAP, JUnit, JSON and cmocka reports on stdout and stderr */
 #define _GNU_SOURCE
 #include "target.h"
 

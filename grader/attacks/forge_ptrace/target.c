@@ -1,4 +1,4 @@
-/* ptrace and /proc/PID/mem of the parent and of everything else */
+/* uses ptrace and /proc/PID/mem on its parent and on every other process */
 #define _GNU_SOURCE
 #include "target.h"
 

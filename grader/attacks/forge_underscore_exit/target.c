@@ -1,4 +1,4 @@
-/* _exit(0) in the function under test, past every handler */
+/* calls _exit(0) in the function under test, which skips every exit handler */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,5 @@
-/* writes its own report to every pipe and socket, Valgrind's own too, and ends before Valgrind's */
+/* writes its own report to every pipe and socket, including Valgrind's, and exits before Valgrind
+ * writes */
 #define _GNU_SOURCE
 #include "target.h"
 

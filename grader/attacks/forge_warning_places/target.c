@@ -1,4 +1,4 @@
-/* warns at places whose name looks like a line of code that the compiler shows */
+/* causes warnings in files whose names look like source lines that the compiler quotes */
 #include "target.h"
 
 uint64_t target_sum(const uint8_t *data, size_t len_bytes)

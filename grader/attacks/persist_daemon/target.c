@@ -1,4 +1,4 @@
-/* a double-forked daemon under the kit's own process name */
+/* leaves a daemon, forked twice, under the process name of the kit */
 #define _GNU_SOURCE
 #include "target.h"
 

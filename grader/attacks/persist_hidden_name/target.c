@@ -1,4 +1,4 @@
-/* leaves a segment under a name that begins with a dot */
+/* leaves a segment whose name begins with a dot */
 #define _GNU_SOURCE
 #include "target.h"
 

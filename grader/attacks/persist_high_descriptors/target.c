@@ -1,4 +1,4 @@
-/* leaks descriptors, and parks them among the numbers that belong to the kit */
+/* leaks descriptors, with numbers that belong to the kit */
 #include "target.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* links where a grader may write to files that it must not touch */
+/* leaves links to files that the grader must not write, where it may write */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-/* a daemon that looks like a zombie: its first thread has ended, another goes on */
+/* leaves a daemon that looks like a zombie: its first thread has ended, another runs */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,5 @@
-/* escape sequences, markup and commands in what the test says: in an answer that refuses */
+/* puts escape sequences, markup and commands into the test's message, by a forged refusal of a
+ * call */
 #define _GNU_SOURCE
 #include "target.h"
 
@@ -6,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct frame { /* as in labs/testkit/wire.h */
+struct frame { /* as in labs/testkit/shared/wire.h */
     uint32_t kind;
     int32_t error;
     uint64_t nonce, words[6];

@@ -1,4 +1,4 @@
-/* escape sequences, markup, formulas and commands in output */
+/* prints escape sequences, markup, formulas and commands */
 #define _GNU_SOURCE
 #include "target.h"
 

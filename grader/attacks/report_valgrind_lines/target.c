@@ -1,5 +1,5 @@
-/* lines in Valgrind's log with a number that no int() takes, and one that takes a pattern for
- * ever; and leaks */
+/* writes lines to Valgrind's log with a number too long for int() and with text that makes a
+ * pattern backtrack, and leaks */
 #include "target.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* names of files that look like a warning with a number that no int() takes, and like a
- * line of code that begins with very many spaces */
+/* causes warnings in files whose names contain a number too long for int(), or begin with very
+ * many spaces */
 #include "target.h"
 
 uint64_t target_sum(const uint8_t *data, size_t len_bytes)

@@ -1,4 +1,4 @@
-/* reads names and paths from its environment and command line, and the parent's */
+/* reads names and paths from its own and the parent's environment and command line */
 #define _GNU_SOURCE
 #include "target.h"
 

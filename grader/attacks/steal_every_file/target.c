@@ -1,4 +1,4 @@
-/* looks for the hidden tests in every file it can read */
+/* searches every file that it can read for the hidden tests */
 #define _GNU_SOURCE
 #include "target.h"
 

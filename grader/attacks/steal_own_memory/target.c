@@ -1,4 +1,4 @@
-/* looks for the names of the hidden tests in its own maps and executable */
+/* searches its own mappings and executable for the names of the hidden tests */
 #define _GNU_SOURCE
 #include "target.h"
 

@@ -1,4 +1,4 @@
-"""What this machine can do for the grader, and how to fix what it cannot."""
+"""Checks whether this machine can grade, and says how to fix what is missing."""
 
 import os
 import resource
@@ -24,17 +24,17 @@ OPEN_FILES: Final = 1024
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at; `needed` says whether grading is possible without it."""
+    """A requirement; without it grading is impossible if `needed` is set."""
 
     name: str
     ok: bool
-    says: str
+    message: str
     remedy: str = ""
     needed: bool = True
 
 
 def examine() -> tuple[Check, ...]:
-    """Everything that decides whether and how this machine can grade."""
+    """Checks everything that decides whether and how this machine can grade."""
     return (*_tools(), *_files(), *_sandboxes(), *_objects(), *_limits())
 
 
@@ -44,11 +44,11 @@ def possible(checks: tuple[Check, ...]) -> bool:
 
 
 def report(checks: tuple[Check, ...]) -> str:
-    """The checks as a page of text."""
+    """The checks as text."""
     lines = []
     for check in checks:
-        mark = "ok     " if check.ok else "MISSING" if check.needed else "without"
-        lines.append(f"{mark}  {check.name}: {check.says}")
+        mark = "ok     " if check.ok else "MISSING" if check.needed else "missing"
+        lines.append(f"{mark}  {check.name}: {check.message}")
         if not check.ok and check.remedy:
             lines.append(f"         to fix: {check.remedy}")
     able = possible(checks)
@@ -61,9 +61,9 @@ def _tools() -> Iterator[Check]:
     yield Check("python", sys.version_info >= (3, 11), version, "python 3.11 or newer")
     for tool in TOOLS:
         path = shutil.which(tool.name)
-        says = _version(path) if path else "not installed"
+        message = _version(path) if path else "not installed"
         remedy = f"apt-get install {tool.package}"
-        yield Check(tool.name, path is not None, says, remedy, needed=tool.grading)
+        yield Check(tool.name, path is not None, message, remedy, needed=tool.grading)
 
 
 def _version(path: str) -> str:
@@ -75,19 +75,19 @@ def _version(path: str) -> str:
 def _files() -> Iterator[Check]:
     for name, package in HEADERS.items():
         there = Path(name).exists()
-        says = name if there else f"{name} is not there"
-        yield Check(package, there, says, f"apt-get install {package}")
+        message = name if there else f"{name} does not exist"
+        yield Check(package, there, message, f"apt-get install {package}")
 
 
 def _sandboxes() -> Iterator[Check]:
     problems = {name: detect.problem_of(name) for name in detect.PROTECTING}
     for name, problem in problems.items():
-        says = problem or "can be made"
+        message = problem or "available"
         remedy = detect.fix(name)
-        yield Check(f"sandboxes of kind {name}", not problem, says, remedy, needed=False)
+        yield Check(f"sandboxes of kind {name}", not problem, message, remedy, needed=False)
     any_kind = not all(problems.values())
-    says = "at least one kind that protects" if any_kind else "no kind that protects"
-    yield Check("sandboxes", any_kind, says, "see the kinds above: one of the two is enough")
+    message = f"{'at least one' if any_kind else 'no'} kind that protects is available"
+    yield Check("sandboxes", any_kind, message, "see the kinds above: one of the two is enough")
 
 
 def _objects() -> Iterator[Check]:
@@ -96,19 +96,19 @@ def _objects() -> Iterator[Check]:
     remedy = "docker run --shm-size=256m, or --tmpfs /dev/shm"
     yield Check("/dev/shm", size >= SHM_BYTES, f"{size >> 20} MiB", remedy, needed=False)
     mqueue = Path("/proc/sys/fs/mqueue/msg_max").exists()
-    says = "the kernel has them" if mqueue else "the kernel has none"
-    yield Check("POSIX message queues", mqueue, says, "a kernel with CONFIG_POSIX_MQUEUE")
+    message = "supported by the kernel" if mqueue else "not supported by the kernel"
+    yield Check("POSIX message queues", mqueue, message, "a kernel with CONFIG_POSIX_MQUEUE")
     mounted = os.path.ismount("/dev/mqueue")
-    says = "mounted" if mounted else "not mounted (sandboxes of kind bwrap mount their own)"
+    message = "mounted" if mounted else "not mounted (sandboxes of kind bwrap mount their own)"
     remedy = "mount -t mqueue none /dev/mqueue"
-    yield Check("/dev/mqueue", mounted, says, remedy, needed=False)
+    yield Check("/dev/mqueue", mounted, message, remedy, needed=False)
 
 
 def _limits() -> Iterator[Check]:
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     enough = files == resource.RLIM_INFINITY or files >= OPEN_FILES
-    says = "no limit" if files == resource.RLIM_INFINITY else str(files)
-    yield Check("open files", enough, says, f"ulimit -Hn {OPEN_FILES}")
+    message = "no limit" if files == resource.RLIM_INFINITY else str(files)
+    yield Check("open files", enough, message, f"ulimit -Hn {OPEN_FILES}")
     if os.geteuid() == 0:
         uids.lease().release()
-        yield Check("uids for sandboxes", ok=True, says=f"{uids.POOL[0]} to {uids.POOL[-1]}")
+        yield Check("uids for sandboxes", ok=True, message=f"{uids.POOL[0]} to {uids.POOL[-1]}")

@@ -1,4 +1,4 @@
-"""The command line.  Imports what a command needs when it runs: starting is part of grading."""
+"""The command line.  Each command imports its modules when it runs, to start quickly."""
 
 import signal
 import sys
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from labkit.lab.manifest import Lab
     from labkit.result import Result
 
-PAGE_WIDTH: Final = 140  # of a table that goes to a file
+PAGE_WIDTH: Final = 140  # of a table that is not printed on a terminal
 
 EXIT_CODES: Final = f"""\b
 Exit status:
   {EXIT_GRADED}    graded, whatever the score
   {EXIT_BAD_INPUT}    the input cannot be graded: no such lab, no such file, ...
   {EXIT_GRADER}    the grader itself failed; there is no score
-  {EXIT_INTERRUPTED}  interrupted; the partial result is kept, and marked
+  {EXIT_INTERRUPTED}  interrupted; the partial result is written and marked as incomplete
 """
 
 EXIT_CODES_OF_PROOF: Final = f"""\b
 Exit status:
-  {EXIT_GRADED}    everything holds
-  {EXIT_DISPROVED}    something does not
+  {EXIT_GRADED}    all checks passed
+  {EXIT_DISPROVED}    a check failed
   {EXIT_BAD_INPUT}    no such lab, ...
   {EXIT_GRADER}    the grader itself failed
   {EXIT_INTERRUPTED}  interrupted
@@ -74,7 +74,7 @@ def _terminate(number: int, frame: object) -> None:  # noqa: ARG001  (the interf
     "--root",
     type=click.Path(path_type=Path),
     envvar="LABKIT_ROOT",
-    help="The repository with labs/ and solutions/ (default: the one that labkit lies in).",
+    help="The repository with labs/ and solutions/ (default: the one that contains labkit).",
 )
 @click.pass_context
 def cli(context: click.Context, root: Path | None) -> None:
@@ -90,7 +90,7 @@ sandbox_option: Callable[..., Any] = click.option(
     envvar=["LABKIT_SANDBOX", "LABKIT_BOX"],
     show_default=True,
     type=click.Choice(["auto", "bwrap", "uid", "none"]),
-    help="Kind of sandbox; none does not protect, and is for your own code.  --box is the same.",
+    help="Kind of sandbox; none does not protect: for your own code only.  --box is an alias.",
 )
 
 
@@ -98,22 +98,26 @@ sandbox_option: Callable[..., Any] = click.option(
 @click.argument("lab")
 @click.argument("submission", required=False, type=click.Path(path_type=Path))
 @sandbox_option
-@click.option("--valgrind/--no-valgrind", default=True, help="Run the memory tests too.")
+@click.option("--valgrind/--no-valgrind", default=True, help="Run the Valgrind pass too.")
 @click.option(
-    "--jobs", default=2, show_default=True, type=click.IntRange(1), help="Tests at a time."
+    "--jobs",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Tests to run at the same time.",
 )
 @click.option("--seed", type=click.IntRange(0), help="Seed of the random tests.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder for result.json and feedback.md (default: build/results/LAB/SUBMISSION).",
+    help="Directory for result.json and feedback.md (default: build/results/LAB/SUBMISSION).",
 )
 @click.option(
     "--sample",
     default="small",
     show_default=True,
     type=click.Choice(["small", "all"]),
-    help="Without SUBMISSION: about ten submissions, or all that the repository holds.",
+    help="Size of the sample class: about ten submissions, or all of the repository.",
 )
 @click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -130,25 +134,26 @@ def grade(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Grades SUBMISSION (a directory, file or archive) of LAB, or a sample class without one.
+    """Grades SUBMISSION of LAB, or a sample class.
+
+    SUBMISSION is a directory, a file or an archive.
 
     Example: labkit grade 01-buddy ~/inbox/doe.zip
     """
     from labkit import batch
-    from labkit.grading.grade import result_folder, write_result
     from labkit.intake.collect import submission_name
     from labkit.lab.manifest import load_lab
 
     the_lab = load_lab(root, lab)
-    how = batch.GradeOptions(**options)
+    grade_options = batch.GradeOptions(**options)
     if submission is None:
         if out or junit or as_json:
-            raise UsageError("--out, --junit and --json go with one SUBMISSION")
-        return _grade_sample_class(the_lab, how, everything=sample == "all")
-    folder = out or result_folder(the_lab, submission_name(submission))
-    result = batch.grade(the_lab, submission, how)
+            raise UsageError("--out, --junit and --json need a SUBMISSION")
+        return _grade_sample_class(the_lab, grade_options, everything=sample == "all")
+    folder = out or batch.result_folder(the_lab, submission_name(submission))
+    result = batch.grade(the_lab, submission, grade_options)
     _print(result, folder, as_json=as_json)
-    write_result(result, folder)
+    batch.write_result(result, folder)
     if junit:
         _write_junit(result, junit)
     return batch.exit_status(result)
@@ -172,13 +177,12 @@ def _write_junit(result: "Result", path: Path) -> None:
         raise GraderError(f"{path} cannot be written: {error}") from error
 
 
-def _grade_sample_class(lab: "Lab", how: "GradeOptions", *, everything: bool) -> int:
-    """Grades what the repository itself holds, and draws a table of it."""
+def _grade_sample_class(lab: "Lab", options: "GradeOptions", *, everything: bool) -> int:
+    """Grades a sample class generated from the repository, and prints a table."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from labkit.batch import grade_class
-    from labkit.grading.grade import result_folder
+    from labkit.batch import grade_class, result_folder
     from labkit.proof.sample import sample_class
     from labkit.report.terminal import class_table
 
@@ -186,7 +190,7 @@ def _grade_sample_class(lab: "Lab", how: "GradeOptions", *, everything: bool) ->
     entries, statuses = [], [EXIT_GRADED]
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"grading {lab.name}", total=len(submissions))
-        for entry, status in grade_class(lab, submissions, how):
+        for entry, status in grade_class(lab, submissions, options):
             entries.append(entry)
             statuses.append(status)
             progress.advance(task)
@@ -200,19 +204,32 @@ def _grade_sample_class(lab: "Lab", how: "GradeOptions", *, everything: bool) ->
 @cli.command(epilog=EXIT_CODES_OF_PROOF)
 @click.argument("labs", nargs=-1)
 @sandbox_option
-@click.option("--repeat", default=1, show_default=True, type=click.IntRange(1))
-@click.option("--load", is_flag=True, help="The last repetition on a busy machine.")
-@click.option("--parallel", default=2, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--repeat",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Gradings of the reference and of each accepted solution.",
+)
+@click.option("--load", is_flag=True, help="Run the last repetition on a busy machine.")
+@click.option(
+    "--parallel",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Checks to run at the same time.",
+)
 @click.option(
     "--full/--quick",
     default=True,
-    help="Run all tests of every broken version, or those that it names and a sample.",
+    help="Run all tests of every broken version, or those that it names and a few others.",
 )
 @click.pass_obj
-def verify(root: Path, /, *, labs: tuple[str, ...], parallel: int, **how: Any) -> int:
-    """Proves LABS (default: all): what is right scores 100 %, every broken version loses its tests.
+def verify(root: Path, /, *, labs: tuple[str, ...], parallel: int, **settings: Any) -> int:
+    """Proves LABS (default: all).
 
-    When all checks of a full run hold, solutions/LAB/verified.json notes for which contents.
+    Correct solutions must score 100 %; every broken version must fail the tests that it names and
+    no others.  If all checks of a full run pass, solutions/LAB/verified.json records the contents.
 
     Example: labkit verify 01-buddy
     """
@@ -220,7 +237,7 @@ def verify(root: Path, /, *, labs: tuple[str, ...], parallel: int, **how: Any) -
     from labkit.proof import verify as proof
     from labkit.proof.record import record_verified
 
-    options = proof.Options(**how)
+    options = proof.Options(**settings)
     worst = EXIT_GRADED
     for name in labs or lab_names(root):
         lab = load_lab(root, name)
@@ -230,9 +247,9 @@ def verify(root: Path, /, *, labs: tuple[str, ...], parallel: int, **how: Any) -
             click.echo(f"{outcome.verdict:6} {outcome.name}  {outcome.seconds:.2f} s")
             for problem in outcome.problems:
                 click.echo(f"       {problem}")
-        held = sum(o.verdict == "ok" for o in outcomes)
-        click.echo(f"{name}: {held} of {len(outcomes)} checks hold")
-        if options.full and held == len(outcomes):
+        passed = sum(o.verdict == "ok" for o in outcomes)
+        click.echo(f"{name}: {passed} of {len(outcomes)} checks passed")
+        if options.full and passed == len(outcomes):
             record_verified(lab)
         worst = max(worst, proof.exit_status(outcomes))
     return worst
@@ -241,45 +258,48 @@ def verify(root: Path, /, *, labs: tuple[str, ...], parallel: int, **how: Any) -
 @cli.command(epilog=EXIT_CODES_OF_PROOF)
 @click.argument("lab")
 @click.argument("submission", required=False, type=click.Path(path_type=Path))
-@click.option("--times", default=200, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--times",
+    default=200,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Runs of each test.",
+)
 @sandbox_option
 @click.pass_obj
 def soak(root: Path, lab: str, submission: Path | None, times: int, sandbox: str) -> int:
-    """Runs every test of LAB again and again on a busy machine: verdicts must agree.
+    """Runs every test of LAB many times.
 
-    Of the reference, where all must pass, or of SUBMISSION.
+    The machine is kept busy, and all verdicts of a test must agree.  The reference is tested, and
+    must pass, unless SUBMISSION is given.
 
     Example: labkit soak 04-pipeline --times 20
     """
     import time
-    from tempfile import TemporaryDirectory
 
     from labkit.lab.manifest import load_lab
-    from labkit.lab.skeleton import write_reference
     from labkit.proof import soak as soaking
 
     the_lab = load_lab(root, lab)
     soaked = []
     started = time.monotonic()
-    with TemporaryDirectory(prefix="labkit-soak-") as folder:
-        source = submission or Path(folder, "reference")
-        if submission is None:
-            write_reference(the_lab, source)
-        for one in soaking.soak(the_lab, source, times=times, sandbox=sandbox):
-            soaked.append(one)
-            click.echo(f"{'ok' if one.agrees else 'wrong':6} {one.name}", err=True)
-            if one.odd:
-                click.echo(f"       {one.odd}", err=True)
+    for one in soaking.soak(the_lab, submission, times=times, sandbox=sandbox):
+        soaked.append(one)
+        click.echo(f"{'ok' if one.agrees else 'wrong':6} {one.name}", err=True)
+        if one.outlier:
+            click.echo(f"       {one.outlier}", err=True)
     click.echo(soaking.table(the_lab, soaked, started=started))
-    held = all(one.agrees and (submission or "pass" in one.verdicts) for one in soaked)
-    return EXIT_GRADED if held else EXIT_DISPROVED
+    proved = all(one.agrees and (submission or "pass" in one.verdicts) for one in soaked)
+    return EXIT_GRADED if proved else EXIT_DISPROVED
 
 
 @cli.command()
 @click.argument("name")
 @click.pass_obj
 def new(root: Path, name: str) -> int:
-    """Writes the files of a new lab NAME, which compiles and has one test.
+    """Writes the files of a new lab NAME.
+
+    The lab compiles and has one test.
 
     Example: labkit new 08-mailbox
     """
@@ -288,17 +308,19 @@ def new(root: Path, name: str) -> int:
     for path in new_lab(root, name):
         click.echo(f"wrote {path.relative_to(root)}")
     click.echo(
-        f"what comes next is in CONTRIBUTING.md; `labkit verify {name}` says what is missing"
+        f"CONTRIBUTING.md lists the next steps; `labkit verify {name}` lists what is missing"
     )
     return EXIT_GRADED
 
 
 @cli.command()
 @click.argument("lab")
-@click.option("--check", is_flag=True, help="Change nothing; exit status 1 when something differs.")
+@click.option("--check", is_flag=True, help="Change nothing; exit status 1 if something differs.")
 @click.pass_obj
 def skeleton(root: Path, lab: str, *, check: bool) -> int:
-    """Writes the skeleton of LAB from its reference, and the rubric of its handout.
+    """Writes the skeleton and the rubric of LAB.
+
+    They are generated from the reference and from lab.toml.
 
     Example: labkit skeleton 01-buddy
     """
@@ -321,9 +343,9 @@ def skeleton(root: Path, lab: str, *, check: bool) -> int:
 
 @cli.command()
 def doctor() -> int:
-    """Says what this machine can do, and how to fix what it cannot.
+    """Checks whether this machine can grade.
 
-    Exit status 0 when grading is possible.
+    Says how to fix what is missing.  Exit status 0 if grading is possible.
     """
     from labkit.cli.doctor import examine, possible, report
 

@@ -1,1 +1,1 @@
-"""A submission's way from its files to its result."""
+"""Turns a submission into a result: compile, run, score."""

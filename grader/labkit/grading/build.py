@@ -1,7 +1,7 @@
 """Compiles a submission, in a sandbox, with the lab's fixed command line.
 
-Whatever a compiler does with a student's file, even if it takes for ever or all memory, is the
-student's compile error.  Only a sandbox or a compiler that never started is the grader's.
+Any failure of the compiler, including one that exceeds the limits of time or memory, is the
+student's compile error.  A sandbox or a compiler that does not start is a grader error.
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from labkit.errors import GraderError, Interrupted
+from labkit.grading.outcomes import BuildReport
 from labkit.grading.threads import in_threads
 from labkit.grading.working_directory import WorkingDirectory
 from labkit.lab.kit import Kit
@@ -27,34 +28,23 @@ COMPILER_LIMITS: Final = Limits(
 )
 THREADS: Final = 2
 READY: Final = "ready\n"
-# The result goes to standard output, which is a file that the grader opened: so no directory of
-# the host has to be writable in a sandbox.
+# The compiled file goes to standard output, which is a file that the grader opened.  So the sandbox
+# needs no writable directory of the host.
 COMPILE: Final = (
     'echo ready >&2; out=$TMPDIR/out; gcc "$@" -o "$out" >&2 || exit 1; exec cat "$out" || exit 99'
 )
 NOT_DELIVERED: Final = 99
-# The number of digits is bounded, or a file's name could hold a number that int() refuses.
+# The number of digits is bounded: a file's name may contain a number that is too long for int().
 WARNING: Final = re.compile(
     r"^(?:(?:\./)?(.*?):(\d{1,10}):(?:\d{1,10}:)?|cc1:) warning: (.*)$", re.MULTILINE
 )
-QUOTED: Final = re.compile(r" *(?:\d+ *)?\|")  # how a line of code begins that the compiler shows
-TOO_MUCH: Final = "gcc:0: warning: the compiler said so much that not all of it was read\n"
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """The outcome of compiling a submission."""
-
-    ok: bool
-    submission: Path | None  # submission.so, when the lab has one
-    programs: Path
-    output: str  # what the compiler said
-    warnings: tuple[Diagnostic, ...]
+QUOTED: Final = re.compile(r" *(?:\d+ *)?\|")  # the start of a quoted source line
+TOO_MUCH: Final = "gcc:0: warning: the compiler's output was truncated\n"
 
 
 @dataclass(frozen=True)
 class Target:
-    """One file to make."""
+    """A file to compile."""
 
     name: Path
     sources: tuple[str, ...]
@@ -70,7 +60,7 @@ def compile_submission(
     sandbox: SandboxKind,
     cancel: CancelEvent,
 ) -> BuildReport:
-    """Makes submission.so and the student's programs in directory.made."""
+    """Compiles submission.so and the student's programs into directory.made."""
     need_tool("gcc")
     targets = []
     library = directory.made / "submission.so" if lab.sources.submission else None
@@ -97,7 +87,7 @@ def compile_submission(
 def _compile(
     target: Target, *, directory: WorkingDirectory, sandbox: SandboxKind, cancel: CancelEvent
 ) -> str:
-    """Makes one target, or nothing; returns what the compiler said."""
+    """Compiles a target; returns the compiler's output.  The target exists only on success."""
     include = sandbox.path_inside(directory.include, directory.compile_mounts)
     sources: list[str | Path] = [f"./{name}" for name in target.sources]
     sources += target.given
@@ -122,29 +112,28 @@ def _compile(
     _check_sandbox_worked(outcome)
     output = outcome.output.removeprefix(READY)
     if outcome.ended is Ended.DEADLINE:
-        return f"{output}\nthe compiler did not end in {COMPILER_LIMITS.deadline_s} s\n"
+        return f"{output}\nthe compiler did not finish within {COMPILER_LIMITS.deadline_s} s\n"
     if outcome.status:
-        return (
-            output or f"the compiler {how_ended(outcome.status)}: it used too much time or memory\n"
-        )
+        end = how_ended(outcome.status)
+        return output or f"the compiler {end}: it exceeded its time or memory limit\n"
     unfinished.rename(target.name)
     return output + (TOO_MUCH if outcome.cut else "")
 
 
 def _check_sandbox_worked(outcome: Outcome) -> None:
-    """A sandbox that never started, or a compiled file that is lost, is the grader's failure."""
-    how = f"it {how_ended(outcome.status)}; output: {outcome.output.strip()[-500:] or 'none'}"
+    """Raises GraderError if the sandbox did not start or the compiled file was lost."""
+    details = f"it {how_ended(outcome.status)}; output: {outcome.output.strip()[-500:] or 'none'}"
     if not outcome.output.startswith(READY):
-        raise GraderError(f"the compiler's sandbox did not start: {how}")
+        raise GraderError(f"the compiler's sandbox did not start: {details}")
     if outcome.status == NOT_DELIVERED:
-        raise GraderError(f"the compiled file could not be copied out of the sandbox: {how}")
+        raise GraderError(f"the compiled file could not be copied out of the sandbox: {details}")
 
 
 def find_warnings(output: str) -> tuple[Diagnostic, ...]:
-    """The warnings, each once; in any file, for a #line can give any name.
+    """The warnings, each once.  They count in any file, because #line can set any file name.
 
-    Such a name can also make a warning look like a line of code that the compiler quotes, and code
-    can look like a warning: what looks like code counts only when there is nothing else.
+    Such a name can make a warning look like a quoted source line, and a quoted line can look like
+    a warning.  Matches that look like quoted lines count only if there are no others.
     """
     found = dict.fromkeys(
         Diagnostic(file=m[1] or "gcc", line=int(m[2] or 0), message=m[3])

@@ -1,6 +1,6 @@
-"""A submission's way: intake, build, run, score, result, files.
+"""Grades a submission: intake, build, run, score, result.
 
-The effects are here; what decides points is in score.py, which is pure.
+The side effects are here; score.py, which decides the points, is pure.
 """
 
 import functools
@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +16,8 @@ import msgspec
 
 from labkit.errors import GraderError, Interrupted
 from labkit.grading.build import compile_submission
-from labkit.grading.run import (
-    CompiledSubmission,
-    MemcheckRun,
-    TestRun,
-    run_memcheck,
-    run_test,
-)
+from labkit.grading.outcomes import MemcheckRun, TestRun
+from labkit.grading.run import CompiledSubmission, run_memcheck, run_test
 from labkit.grading.score import Runs, score
 from labkit.grading.threads import in_threads
 from labkit.grading.working_directory import make_readable, working_directory
@@ -32,14 +26,12 @@ from labkit.lab.kit import build_folder, build_kit
 from labkit.lab.manifest import Lab
 from labkit.lab.rubric import graded_tests
 from labkit.lab.skeleton import preprocessed
-from labkit.report import markdown
 from labkit.result import BuildInfo, Result, SubmissionInfo
 from labkit.sandbox import detect
 from labkit.sandbox.interface import SandboxKind
 from labkit.sandbox.watch import CancelEvent
 
 JOBS: Final = 2
-MAX_NAME_BYTES: Final = 200  # of a directory; a file system allows 255
 SEED: Final = 1  # the same tests for everybody, every time
 
 
@@ -54,9 +46,9 @@ def grade_submission(
     only: Collection[str] | None = None,
     cancel: CancelEvent | None = None,
 ) -> Result:
-    """Grades what lies at `source`; an interrupted grading has the status "incomplete".
+    """Grades the submission at `source`; an interrupted grading has the status "incomplete".
 
-    `only` names the tests to run, as if the lab had no others; None is all of them.
+    `only` names the tests to run, as if the lab had no others; None means all.
     """
     started = time.monotonic()
     seed = SEED if seed is None else seed
@@ -92,7 +84,7 @@ def compiled(
     seed: int = SEED,
     cancel: CancelEvent | None = None,
 ) -> Iterator[tuple[CompiledSubmission, SubmissionInfo]]:
-    """A submission, compiled and ready to be tested, until the end of the block."""
+    """Compiles a submission, which can be tested until the end of the block."""
     kit = build_kit(lab)
     with ExitStack() as stack:
         if cancel is None:
@@ -109,21 +101,21 @@ def compiled(
 
 
 def _take_solution_side(info: SubmissionInfo, folder: Path) -> SubmissionInfo:
-    """Of a reference of the repository, which holds its skeleton too, the reference alone."""
-    both = []
+    """Reduces a reference of the repository, which contains its skeleton, to the reference."""
+    changed = []
     for name in info.files:
         text = preprocessed(folder / name, solution=True)
         if text != (folder / name).read_text(encoding="utf-8"):
             (folder / name).write_text(text, encoding="utf-8")
-            both.append(name)
-    if not both:
+            changed.append(name)
+    if not changed:
         return info
-    note = f"{', '.join(both)}: a reference with its skeleton in it; its SOLUTION side is graded"
+    note = f"{', '.join(changed)}: a reference that contains its skeleton; SOLUTION is defined"
     return replace(info, notes=(*info.notes, note))
 
 
 def choose_sandbox(wanted: str, lab: Lab) -> SandboxKind:
-    """The kind of sandbox to grade with; it may not show solutions, test binaries or history."""
+    """The kind of sandbox; no submission in it can read solutions, test binaries or history."""
     kits = build_folder(lab.root) / "kit"
     secrets = (lab.soldir.parent, kits, lab.root / ".git")
     return detect.choose(wanted, secrets=secrets, notes=kits / "sandboxes.json")
@@ -136,9 +128,9 @@ def _tasks(
     *,
     valgrind: bool,
 ) -> list[Callable[[], None]]:
-    """What can be done side by side, the longest first: the Valgrind pass, then the last tests.
+    """The tasks, which can run in parallel, the longest first: Valgrind, then the last tests.
 
-    What the grader cannot do for one test costs the score, but no other test's result.
+    After a grader error in one task there is no score, but the other tests have their results.
     """
     lab = submission.lab
     under_valgrind = lab.memcheck.tests if lab.memcheck else ()
@@ -192,27 +184,3 @@ def _result(
         seed=submission.seed,
         seconds=round(seconds, 3),
     )
-
-
-def result_folder(lab: Lab, name: str) -> Path:
-    """Where the result of a submission goes by default."""
-    safe = name if name.strip(".") else "submission"
-    whole = safe.encode()
-    if len(whole) > MAX_NAME_BYTES:  # characters that cannot be printed are escaped
-        safe = whole[:MAX_NAME_BYTES].decode(errors="ignore") + f"-{sha256(whole).hexdigest()[:16]}"
-    return build_folder(lab.root) / "results" / lab.name / safe
-
-
-def write_result(result: Result, folder: Path) -> None:
-    """result.json and feedback.md; each is there whole or not at all."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in (
-            ("result.json", result.to_json()),
-            ("feedback.md", markdown.feedback(result)),
-        ):
-            new = folder / f".{name}.new"
-            new.write_text(text, encoding="utf-8", errors="backslashreplace")
-            new.rename(folder / name)
-    except OSError as error:
-        raise GraderError(f"the result cannot be written to {folder}: {error}") from error

@@ -1,11 +1,12 @@
-"""Reads Valgrind's log: what counts against a student, and whether it is whole.
+"""Reads Valgrind's log: the findings that count, and whether the log is complete.
 
-Memcheck runs inside the process that it watches, so its log is evidence and not a verdict: it
-gives points only when every puppet that exited normally also wrote its summary, and only stacks
-with a frame in the student's code count.  The puppets and the fork server say in the log which
-processes are puppets; others are children that the student's code forked, and their leaks do not
-count.  They also say where the student's code lies: the file of a frame can be forged with #line,
-its address cannot.
+Memcheck runs inside the process that it watches, so its log is evidence and not a verdict.  There
+are points only if every puppet that exited normally also wrote its summary.  A finding counts only
+if its stack has a frame in the student's code.
+
+Puppets and fork server write to the log which processes are puppets.  All others are children that
+the student's code forked, and their leaks do not count.  The log also has the addresses of the
+student's code: #line can forge the file of a frame, but not its address.
 """
 
 import re
@@ -16,22 +17,16 @@ from typing import Final
 
 from labkit.result import Finding, Place
 
-OPTIONS: Final = (
-    "--tool=memcheck",
-    "--leak-check=full",
-    "--show-leak-kinds=definite,indirect",
-    "--errors-for-leak-kinds=definite,indirect",
-    "--num-callers=20",
-    "--vgdb=no",
-    "--time-stamp=no",
+OPTIONS: Final = ("--tool=memcheck", "--vgdb=no", "--time-stamp=no")  # besides those of lab.mk
+
+# rol rdi, 3; 13; 61; 51: the instructions that begin a client request to Valgrind.
+CLIENT_REQUEST: Final = bytes.fromhex("48C1C703 48C1C70D 48C1C73D 48C1C733")
+REFUSED: Final = (
+    "the compiled code contains a client request to Valgrind, so its report does not count"
 )
 
-# rol rdi, 3; 13; 61; 51: how a program talks to the Valgrind it runs under.
-CLIENT_REQUEST: Final = bytes.fromhex("48C1C703 48C1C70D 48C1C73D 48C1C733")
-REFUSED: Final = "the compiled code holds Valgrind's own request sequence, so its report is void"
-
 # Student code can find the descriptor of the log and write to it.  So the number of digits is
-# bounded, or int() would refuse them, and no pattern looks at a line more than once.
+# bounded, because int() rejects very long numbers, and every pattern takes linear time.
 LINE: Final = re.compile(r"^==(\d{1,10})== ?(.*)$")
 LOADED: Final = re.compile(r"^\*\*(\d{1,10})\*\* submission loaded$")
 LOADED_AT: Final = re.compile(
@@ -43,7 +38,7 @@ PLACE: Final = re.compile(r"^([^:/]+):(\d{1,10})$")
 LEAK: Final = re.compile(
     r"^([\d,]{1,30}) (?:\([^()]*\) )?bytes in ([\d,]{1,30}) blocks are (\w+) lost$"
 )
-MAX_PLACES: Final = 100  # where the code lies: all puppets are forked from one process
+MAX_PLACES: Final = 100  # address ranges of the code; few, as one process forks all puppets
 SUMMARY: Final = "ERROR SUMMARY: "
 # What Valgrind says of log_no_leaks() (valgrind_log.h), with no empty line before the next record.
 OPTION_CHANGED: Final = "Handling new value "
@@ -60,7 +55,7 @@ class Report:
 
 
 def has_client_request(path: Path) -> bool:
-    """Whether a file holds the sequence with which code commands Valgrind."""
+    """Whether a file contains the instructions of a client request."""
     return CLIENT_REQUEST in path.read_bytes()
 
 
@@ -88,19 +83,19 @@ def parse(log: str, *, files: Collection[str]) -> Report:
     silent = [p for p in loaded & ended if not any(SUMMARY in t for t in lines.get(p, []))]
     missing = f"process {silent[0]} wrote no summary" if silent else ""
     if len(code) > MAX_PLACES:
-        missing = "it names too many places where the code lies"
+        missing = "it names too many address ranges of the code"
     if not loaded & ended:
         missing = "no process exited normally"
     return Report(findings=_merged(findings), complete=not missing, missing=missing)
 
 
 def count(findings: Sequence[Finding]) -> str:
-    """How many there are, in words."""
+    """The number of findings, as text."""
     return f"{len(findings)} problem" + ("" if len(findings) == 1 else "s")
 
 
 def _records(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Blocks of lines between empty ones that hold a stack."""
+    """Blocks of lines, separated by empty lines, that contain a stack."""
     record: list[str] = []
     for text in (*texts, ""):
         if text.strip():
@@ -116,7 +111,7 @@ def _is_leak(record: Sequence[str]) -> bool:
 
 
 def _merged(findings: Collection[Finding]) -> tuple[Finding, ...]:
-    """The same, with the leaks of one place added up."""
+    """The findings, with leaks at the same place added up."""
     merged: list[Finding] = []
     sums: dict[tuple[str, tuple[Place, ...]], tuple[int, int]] = {}
     for finding in findings:

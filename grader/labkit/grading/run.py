@@ -1,7 +1,7 @@
 """Drives the trusted test binary against a sandbox, once for every graded test.
 
-The exit status of the test binary (TestExit) is the verdict.  Nothing that a submission prints or
-returns is ever looked at for it.
+The exit status of the test binary (TestExit) is the verdict.  The output of a submission never
+influences it.
 """
 
 import os
@@ -18,12 +18,12 @@ import msgspec
 
 from labkit.errors import GraderError, Interrupted
 from labkit.grading import memcheck
-from labkit.grading.build import BuildReport
+from labkit.grading.outcomes import BuildReport, MemcheckRun, TestRun
 from labkit.grading.working_directory import WorkingDirectory
 from labkit.lab.kit import Kit
 from labkit.lab.manifest import Lab
 from labkit.limits import Limits
-from labkit.result import Finding, Status
+from labkit.result import Status
 from labkit.sandbox.interface import Job, SandboxKind, end_sandbox, how_ended
 from labkit.sandbox.watch import CancelEvent, Ended, Sink, Watch
 from labkit.tools import need_tool
@@ -32,22 +32,21 @@ TEST_ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
 EXPLANATION_BYTES: Final = 64 << 10
 LOG_BYTES: Final = 8 << 20
-END_SECONDS: Final = 5.0  # for a test binary or a fork server whose peer has gone
-# What cmocka writes in front of a failed assertion, its place, and the end.
+END_SECONDS: Final = 5.0  # for the fork server to exit after the test binary
+# The prefixes that cmocka writes before a failed assertion, its place, and the summary.
 ERROR_MARK: Final = "[  ERROR   ] --- "
 LINE_MARK: Final = "[   LINE   ] --- "
 END_MARK: Final = "[  PASSED  ]"
-RULE_MARK: Final = "rule: "  # what the test binary writes in front of the rule
+RULE_MARK: Final = "rule: "  # the prefix that the test binary writes before the rule
 
 HANGS: Final = "one of the tests that run under Valgrind hangs"
 
-# Valgrind reserves and shadows memory, and is some 20 times slower; lab.mk's memcheck says so too.
-VALGRIND_FACTOR: Final = 20
+# Valgrind needs address space for its shadow memory.
 VALGRIND_BYTES: Final = 16 << 30
 
 
 class TestExit(IntEnum):
-    """The exit statuses of a test binary, as labs/testkit/shared/exit_status.h has them."""
+    """The exit statuses of a test binary, as defined in labs/testkit/shared/exit_status.h."""
 
     __test__ = False  # for pytest: not a class of tests
 
@@ -59,32 +58,8 @@ class TestExit(IntEnum):
 
 
 @dataclass(frozen=True)
-class TestRun:
-    """The outcome of one test."""
-
-    __test__ = False  # for pytest: not a class of tests
-
-    name: str
-    status: Status
-    message: str = ""  # the test's own explanation
-    output: str = ""  # what the submission printed
-    seconds: float = 0.0
-    hung: bool = False  # the submission did not come to an end
-
-
-@dataclass(frozen=True)
-class MemcheckRun:
-    """The outcome of the Valgrind pass."""
-
-    status: Status
-    message: str = ""
-    findings: tuple[Finding, ...] = ()
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
 class CompiledSubmission:
-    """A submission that was compiled, ready to be tested."""
+    """A compiled submission, ready to be tested."""
 
     lab: Lab
     kit: Kit
@@ -93,10 +68,10 @@ class CompiledSubmission:
     sandbox: SandboxKind
     seed: int
     cancel: CancelEvent
-    hang_found: CancelEvent  # set when a test that runs under Valgrind too was found to hang
+    hang_found: CancelEvent  # set when a test of the Valgrind pass hangs natively
 
     def with_seed(self, seed: int) -> "CompiledSubmission":
-        """The same, with other random tests."""
+        """The same submission, with another seed for its random tests."""
         return replace(self, seed=seed)
 
 
@@ -120,13 +95,13 @@ def run_test(submission: CompiledSubmission, name: str) -> TestRun:
     hung = run.ended is Ended.DEADLINE or run.status == TestExit.HUNG
     if run.ended is Ended.DEADLINE:
         status: Status = "fail"
-        message = f"did not end in {limits.deadline_s} s"
+        message = f"did not finish within {limits.deadline_s} s"
     elif run.status == TestExit.PASSED:
         status, message = "pass", ""
     elif run.status in (TestExit.FAILED, TestExit.HUNG):
         status, message = "fail", explanation(run.explanation)
     else:
-        status, message = "error", _broken(run)
+        status, message = "error", _grader_error(run)
     return TestRun(
         name=name,
         status=status,
@@ -140,8 +115,8 @@ def run_test(submission: CompiledSubmission, name: str) -> TestRun:
 def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
     """Runs the tests of [memcheck] in one sandbox, with the fork server under Valgrind.
 
-    Ended early when one of them was found to hang, which takes very long to find out under
-    Valgrind.
+    The pass is cancelled when one of them hangs in its native run: under Valgrind it takes very
+    long to detect a hang.
     """
     lab = submission.lab
     if lab.memcheck is None:
@@ -150,17 +125,18 @@ def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
     if library and memcheck.has_client_request(library):
         return MemcheckRun("fail", message=memcheck.REFUSED)
     need_tool("valgrind")
+    kit = submission.kit
     limits = msgspec.structs.replace(
         lab.limits,
-        cpu_s=lab.limits.cpu_s * VALGRIND_FACTOR,
-        deadline_s=lab.limits.deadline_s * VALGRIND_FACTOR,
+        cpu_s=lab.limits.cpu_s * kit.valgrind_factor,
+        deadline_s=lab.limits.deadline_s * kit.valgrind_factor,
         memory_bytes=VALGRIND_BYTES,
     )
-    # A socket: the submission could open a pipe once more, by way of /proc/self/fd.
+    # A socket, because the submission could reopen a pipe through /proc/self/fd.
     ours, theirs = socket.socketpair()
     with ours, theirs:
         log_fd = theirs.fileno()
-        valgrind = ["valgrind", *memcheck.OPTIONS, f"--log-fd={log_fd}", "--"]
+        valgrind = ["valgrind", *memcheck.OPTIONS, *kit.memcheck_flags, f"--log-fd={log_fd}", "--"]
         run = _run_binary(
             submission,
             (*valgrind, *_fork_server(submission), "--log-fd", str(log_fd)),
@@ -171,10 +147,10 @@ def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
     if run.ended is Ended.CANCELLED:
         return MemcheckRun("fail", message=HANGS, seconds=run.seconds)
     if run.ended is Ended.DEADLINE:
-        message = f"the tests did not end under Valgrind in {limits.deadline_s} s"
+        message = f"the tests did not finish within {limits.deadline_s} s under Valgrind"
         return MemcheckRun("fail", message=message, seconds=run.seconds)
     if run.status not in (TestExit.PASSED, TestExit.FAILED, TestExit.HUNG):
-        return MemcheckRun("error", message=_broken(run), seconds=run.seconds)
+        return MemcheckRun("error", message=_grader_error(run), seconds=run.seconds)
     report = memcheck.parse(run.log, files=lab.files)
     status: Status = "pass"
     message = ""
@@ -187,7 +163,7 @@ def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
 
 
 def explanation(text: str) -> str:
-    """What the test says: the assertion, where it stands, the last calls made."""
+    """The test's explanation: the failed assertion, its place, the last calls."""
     what: list[str] = []
     calls: list[str] = []
     place = ""
@@ -198,7 +174,7 @@ def explanation(text: str) -> str:
         if line.startswith(END_MARK):
             break
         if line.startswith(RULE_MARK):
-            continue  # it is shown beside the message
+            continue  # reports show it separately
         if rest.startswith(LINE_MARK):
             place = rest.removeprefix(LINE_MARK).removesuffix(": error: Failure!")
         elif in_calls:
@@ -208,13 +184,13 @@ def explanation(text: str) -> str:
     return "\n".join([*what, *([f"at {Path(place).name}"] if place else []), *calls])
 
 
-def _broken(run: BinaryRun) -> str:
-    """Why a test gave no verdict: how both processes ended, and their last output."""
-    said = run.explanation.strip()[-2000:] or "it printed nothing"
-    message = f"the test program {how_ended(run.status)}: {said}"
+def _grader_error(run: BinaryRun) -> str:
+    """Why a test has no verdict: how both processes ended, and their last output."""
+    output = run.explanation.strip()[-2000:] or "none"
+    message = f"the test binary {how_ended(run.status)}; output: {output}"
     if run.sandbox_status:
-        last = run.output.strip()[-500:] or "nothing"
-        message += f"\nthe sandbox {how_ended(run.sandbox_status)}; it printed: {last}"
+        output = run.output.strip()[-500:] or "none"
+        message += f"\nthe sandbox {how_ended(run.sandbox_status)}; output: {output}"
     return message
 
 
@@ -232,10 +208,10 @@ def _run_binary(
     limits: Limits,
     log: tuple[socket.socket, socket.socket] | None = None,
 ) -> BinaryRun:
-    """Starts sandbox and test binary with the two ends of one socket; waits for both.
+    """Starts a sandbox and the test binary, connected by a socket pair, and waits for both.
 
-    `log` is a pair of sockets for Valgrind's log, in the Valgrind pass: the grader's end, which
-    this closes, and the sandbox's.
+    `log` is a socket pair for Valgrind's log, in the Valgrind pass.  Its first socket is the
+    grader's, and is closed here; the second is the sandbox's.
     """
     if submission.cancel.is_set:
         raise Interrupted
@@ -253,13 +229,13 @@ def _run_binary(
         )
         sandbox = submission.sandbox.start(job)
         try:
-            factor = VALGRIND_FACTOR if log else 1
+            factor = submission.kit.valgrind_factor if log else 1
             test, said = _start_binary(
                 submission, names, socket_fd=ours.fileno(), timeout_factor=factor
             )
         except OSError as error:
             end_sandbox(sandbox, Watch({sandbox.output: Sink(0)}))
-            raise GraderError(f"the test program cannot be started: {error}") from error
+            raise GraderError(f"the test binary cannot be started: {error}") from error
     explained, output, logged = Sink(EXPLANATION_BYTES), Sink(limits.output_bytes), Sink(LOG_BYTES)
     pipes = {said: explained, sandbox.output: output}
     events = [submission.cancel]
@@ -295,7 +271,7 @@ def _start_binary(
     socket_fd: int,
     timeout_factor: int,
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """The test binary, and the reading end of its explanations."""
+    """Starts the test binary; returns it and the read end of its standard error."""
     programs = submission.directory.programs
     argv = [
         str(submission.kit.test_graded),

@@ -1,16 +1,15 @@
-"""From what happened to points, and to what of it is shown: pure, so that every case can be tested.
+"""Decides points and what students see; pure, so that every case can be tested.
 
-A test gives all of its points or none.  A grader error gives no score at all, for a score would be
-a claim about a student.  What a student may see of a test depends on its level of detail (open,
-named, secret) and is decided here alone: writers show `TestResult.shown` and nothing else.
+A test gives all of its points or none.  After a grader error there is no score, because a score is
+a claim about a student.  What students see of a test depends on its level of detail (open, named,
+secret).  Only this module decides it: reports show `TestResult.shown` and nothing else.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from labkit.grading.build import BuildReport
-from labkit.grading.run import MemcheckRun, TestRun
+from labkit.grading.outcomes import BuildReport, MemcheckRun, TestRun
 from labkit.lab.manifest import Lab, Memcheck
 from labkit.lab.rubric import GradedTest
 from labkit.result import MEMCHECK, WARNINGS, Finding, RunStatus, Shown, Status, TestResult
@@ -21,18 +20,18 @@ NO_COMPILE: Final = "the submission does not compile"
 
 @dataclass(frozen=True)
 class Runs:
-    """Everything that was found out about a submission."""
+    """The outcomes of all runs of a submission."""
 
     build: BuildReport
     tests: Mapping[str, TestRun]
     memcheck: MemcheckRun | None  # None: not run
-    valgrind: bool  # whether the Valgrind pass was wanted
+    valgrind: bool  # whether the Valgrind pass was requested
     interrupted: bool = False
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The rubric, filled in."""
+    """The rubric with the points of a submission."""
 
     status: RunStatus
     score: float | None
@@ -64,7 +63,7 @@ def score(
 
 
 def _shown_names(tests: Sequence[GradedTest]) -> dict[str, str]:
-    """The name by which students know each test."""
+    """The name under which students see each test."""
     names = {test.name: test.name for test in tests}
     secret = [test.name for test in tests if test.detail == "secret"]
     return names | {name: f"secret_test_{i}" for i, name in enumerate(secret, 1)}
@@ -117,9 +116,8 @@ def _memcheck(table: Memcheck, shown_names: Mapping[str, str], runs: Runs) -> Te
     none_passes = all(n in runs.tests and runs.tests[n].status == "fail" for n in names)
     if none_passes and run.status != "error" and not run.findings:
         message = (
-            f"none of the tests that run under Valgrind passes yet, "
-            f"{shown_names[names[0]]} failed first: "
-            "the memory points need one that passes"
+            "no test that runs under Valgrind passes yet, and memory points need one: "
+            f"{shown_names[names[0]]} failed first"
         )
         return _extra(MEMCHECK, "fail", points, rule, message, run.seconds)
     message = "\n".join([run.message, *map(describe, run.findings)]).strip()
@@ -136,7 +134,7 @@ def describe(finding: Finding) -> str:
 def _extra(
     name: str, status: Status, points: float, rule: str, message: str, seconds: float = 0.0
 ) -> TestResult:
-    """The result of what is graded like a test and is none."""
+    """The result of warnings or memcheck, which are graded like tests."""
     return TestResult(
         name=name,
         group="",

@@ -1,4 +1,4 @@
-"""A few functions at a time, results in order; concurrent.futures costs 8 ms to import."""
+"""Runs tasks in a few threads, without concurrent.futures, whose import takes 8 ms."""
 
 import signal
 import threading
@@ -11,19 +11,19 @@ from labkit.sandbox.watch import CancelEvent
 
 T = TypeVar("T")
 
-LOOK_SECONDS: Final = 0.1
-"""How often the main thread looks for a signal while it waits for the others.
+SIGNAL_CHECK_SECONDS: Final = 0.1
+"""How often the main thread wakes up to run signal handlers while it waits for other threads.
 
-Python runs a signal handler when the main thread runs next: a main thread that is asleep in join()
-sleeps on when the kernel delivered the signal to another thread, or just before it fell asleep.
+Python runs a signal handler when the main thread runs next.  join() does not return early if the
+kernel delivers the signal to another thread, or just before the main thread blocks.
 """
 
 
 def in_threads(threads: int, tasks: Sequence[Callable[[], T]], *, cancel: CancelEvent) -> list[T]:
-    """Runs the tasks in the order of the list, at most `threads` at once.
+    """Starts the tasks in list order, at most `threads` at a time; returns their results.
 
-    The first exception (in order of the tasks) is raised once all have ended.
-    Ctrl-C sets `cancel`, which ends what runs, and is seen by the caller when it has ended.
+    The first exception in list order is raised when all tasks have ended.  Ctrl-C sets `cancel`,
+    which ends the running tasks; the caller gets its exception after that.
     """
     waiting = deque(enumerate(tasks))
     results: dict[int, T] = {}
@@ -46,7 +46,7 @@ def in_threads(threads: int, tasks: Sequence[Callable[[], T]], *, cancel: Cancel
             worker.start()
         for worker in workers:
             while worker.is_alive():
-                worker.join(LOOK_SECONDS)
+                worker.join(SIGNAL_CHECK_SECONDS)
     if problems:
         raise problems[min(problems)]
     return [results[i] for i in range(len(tasks))]
@@ -54,24 +54,24 @@ def in_threads(threads: int, tasks: Sequence[Callable[[], T]], *, cancel: Cancel
 
 @contextmanager
 def _interrupts_cancel(cancel: CancelEvent) -> Iterator[None]:
-    """Ctrl-C and SIGTERM set `cancel` in the block; at its end their handlers are as before.
+    """SIGINT and SIGTERM set `cancel` in the block; afterwards they have their old handlers.
 
-    An exception there could come between a thread's start and the note that it was started.
+    A handler that raises an exception could interrupt the start of a thread half-way.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
+        yield  # only the main thread handles signals
         return
-    came: list[int] = []
+    received: list[int] = []
 
-    def note(number: int, frame: object) -> None:  # noqa: ARG001  (the interface)
-        came.append(number)
+    def record(number: int, frame: object) -> None:  # noqa: ARG001  (the interface)
+        received.append(number)
         cancel.set()
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, record) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if came:
-        signal.raise_signal(came[0])
+    if received:
+        signal.raise_signal(received[0])

@@ -1,8 +1,8 @@
 """A temporary directory with everything that the sandboxes of one submission may read.
 
-Sandboxes run under other uids, which cannot reach into a home directory; so what they need is
-copied here.  All sandboxes of the submission share a group, which may enter; those of another
-submission, at the same time, may not.
+Sandboxes run under other uids, which cannot read a home directory, so their files are copied here.
+All sandboxes of the submission share a group that may enter the directory; sandboxes of other
+submissions may not.
 
     src/            the files handed in
     include/        the lab's own headers and given sources
@@ -26,7 +26,7 @@ from labkit.sandbox import uids
 from labkit.sandbox.interface import Mount
 from labkit.tools import need_tool
 
-NEEDED_BYTES: Final = 256 << 20  # free space without which a grading is not begun
+NEEDED_BYTES: Final = 256 << 20  # free space that is required to start a grading
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,18 @@ class WorkingDirectory:
 
     @property
     def memcheck_mounts(self) -> tuple[Mount, ...]:
-        """The same for Valgrind, with the little debug information that it needs."""
+        """The same for Valgrind, with the debug symbols that it needs."""
         debug = self.kit / "debug"
         return (*self.run_mounts, *([Mount(debug, "/usr/lib/debug")] if debug.exists() else []))
 
 
 @contextmanager
 def working_directory(kit: Kit) -> Iterator[WorkingDirectory]:
-    """Makes the directory, and removes it at the end of the block."""
+    """Creates the directory, and removes it at the end of the block."""
     try:
         temporary = tempfile.TemporaryDirectory(prefix="labkit-")
     except OSError as error:
-        raise GraderError(f"no temporary directory can be made: {error}") from error
+        raise GraderError(f"a temporary directory cannot be created: {error}") from error
     with temporary as name, _own_group() as group:
         directory = WorkingDirectory(Path(name), group)
         try:
@@ -96,7 +96,7 @@ def working_directory(kit: Kit) -> Iterator[WorkingDirectory]:
 
 @contextmanager
 def _own_group() -> Iterator[int | None]:
-    """A group without other members, for root; its number is a uid's of the pool."""
+    """For root, a group without other members; its gid is the number of a leased uid."""
     if os.geteuid() != 0:
         yield None
         return
@@ -125,13 +125,13 @@ def _fill(directory: WorkingDirectory, kit: Kit) -> None:
 
 
 def make_readable(path: Path) -> None:
-    """Lets every uid read what lies below a directory, whatever the umask was."""
+    """Makes everything below a directory readable for every uid, whatever the umask is."""
     for entry in path.rglob("*"):
         entry.chmod(0o755 if entry.is_dir() or entry.stat().st_mode & 0o100 else 0o644)
 
 
 def _give_to_group(path: Path, group: int) -> None:
-    """As a member of the group: in a container root may not chown()."""
+    """Runs chgrp as a member of the group, because root in a container may not chown()."""
     need_tool("chgrp")
     argv = ["setpriv", f"--groups={group}", "--", "chgrp", "--", str(group), str(path)]
     done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
@@ -145,7 +145,7 @@ def _copy_program(program: Path, directory: Path) -> None:
 
 
 def _check_space(path: Path) -> None:
-    """A full disk would look like the student's compile error."""
+    """Raises GraderError on a full disk, which would look like the student's compile error."""
     status = os.statvfs(path)
     free = status.f_bavail * status.f_frsize
     if free < NEEDED_BYTES:

@@ -1,1 +1,1 @@
-"""What was handed in: the lab's files are taken from a directory, a file or an archive."""
+"""Copies the lab's files out of a submission: a directory, a file or an archive."""

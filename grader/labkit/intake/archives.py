@@ -1,9 +1,8 @@
-"""Reads zip and tar archives from unknown people, member by member.
+"""Reads untrusted zip and tar archives, member by member.
 
-Nothing is ever extracted: a member's name chooses nothing but whether its
-bytes are looked at.  Everything is bounded while it is read (bytes out of the
-archive, bytes out of a member, number of members, memory of a decompressor),
-so that a bomb stops early.  Partner: intake.py, which chooses.
+Nothing is ever extracted: a member's name only decides whether its bytes are read.  Reading is
+bounded (bytes of the archive, bytes of a member, number of members, memory of a decompressor), so
+that a decompression bomb is rejected early.  Partner: collect.py, which chooses the files.
 """
 
 import bz2
@@ -21,16 +20,15 @@ from labkit.errors import SubmissionError
 from labkit.intake.entries import DIRECTORY, FILE, Entry, mode_kind
 from labkit.intake.quoting import printable, quote
 
-MAX_ARCHIVE_BYTES: Final = 64 << 20  # out of one archive
+MAX_ARCHIVE_BYTES: Final = 64 << 20  # read from one archive
 MAX_MEMBERS: Final = 10_000
-MAX_AT_ONCE: Final = 4 << 20  # one read: a zip's table of contents
+MAX_AT_ONCE: Final = 4 << 20  # in one read: a zip's table of contents
 MAX_XZ_MEMORY: Final = 128 << 20  # xz -9 needs 65 MiB
-MAX_STREAMS: Final = 1000  # compressed ones, one after the other
-MAX_PAX_HEADERS: Final = 100  # each member gets a copy
+MAX_STREAMS: Final = 1000  # concatenated compressed streams
+MAX_PAX_HEADERS: Final = 100  # tarfile copies them for each member
 CHUNK: Final = 64 << 10
 
-# What the standard library raises, apart from its own errors, on bytes that
-# are no archive.
+# What the standard library raises for bytes that are not a valid archive.
 BROKEN: Final = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -49,7 +47,7 @@ BROKEN: Final = (
 
 
 def kind_of(head: bytes) -> str | None:
-    """What the first bytes of a file say that it is: a name of an archive's format."""
+    """The archive format that the first bytes of a file indicate; None for other files."""
     for magic, at, kind in _MAGIC:
         if head[at : at + len(magic)] == magic:
             return kind
@@ -58,7 +56,7 @@ def kind_of(head: bytes) -> str | None:
 
 HEAD_BYTES: Final = 512
 _MAGIC: Final = (
-    (b"ustar", 257, "tar"),  # first: a tar begins with a name, which may be any
+    (b"ustar", 257, "tar"),  # first: a tar begins with a file name, which may look like the others
     (b"PK\x03\x04", 0, "zip"),
     (b"PK\x05\x06", 0, "zip"),
     (b"\x1f\x8b", 0, "gz"),
@@ -77,22 +75,21 @@ SUFFIXES: Final = (
 def read_archive(
     file: BinaryIO, *, kind: str, name: str, wanted: Container[str], at_most: int
 ) -> list[Entry]:
-    """Every member of an archive, in order; SubmissionError when it is broken.
+    """Every member of an archive, in order; SubmissionError if the archive is broken.
 
-    The files whose last part of the path is wanted come with their bytes, at
-    most `at_most` of each.
+    Files whose base name is in `wanted` include their content, at most `at_most` bytes of each.
     """
     members = (
         _zip_entries(file, wanted, at_most)
         if kind == "zip"
-        else _tar_entries(_Plain(file, _DECOMPRESSORS.get(kind)), wanted, at_most)
+        else _tar_entries(_TarStream(file, _DECOMPRESSORS.get(kind)), wanted, at_most)
     )
     entries: list[Entry] = []
     try:
         for entry in members:
             if len(entries) == MAX_MEMBERS:
                 raise SubmissionError(
-                    f"{quote(name)} holds more than {MAX_MEMBERS} members: "
+                    f"{quote(name)} contains more than {MAX_MEMBERS} members: "
                     "pack only the files that the lab asks for"
                 )
             entries.append(entry)
@@ -110,7 +107,7 @@ def _reason(error: BaseException) -> str:
 
 
 class _Bounded(io.RawIOBase):
-    """A file of which only so much can be read, in pieces that are not too large."""
+    """A file that limits the bytes of all reads together, and of each read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -140,10 +137,10 @@ class _Bounded(io.RawIOBase):
 
 
 def spend(left: int, used: int) -> int:
-    """What is left of a budget of bytes; SubmissionError when it is used up."""
+    """The rest of a budget of bytes; SubmissionError if it is exceeded."""
     if used > left:
         raise SubmissionError(
-            f"the archive holds more than {MAX_ARCHIVE_BYTES >> 20} MiB: "
+            f"the archive contains more than {MAX_ARCHIVE_BYTES >> 20} MiB: "
             "pack only the files that the lab asks for"
         )
     return left - used
@@ -156,7 +153,7 @@ def _zip_entries(file: BinaryIO, wanted: Container[str], at_most: int) -> Iterat
     left = MAX_ARCHIVE_BYTES
     with zipfile.ZipFile(_Bounded(file)) as archive:
         for info in archive.infolist():
-            path = info.filename.replace("\\", "/")  # as Windows packs
+            path = info.filename.replace("\\", "/")  # zips from Windows
             kind = _zip_kind(info)
             data = b""
             if kind == FILE and PurePosixPath(path).name in wanted:
@@ -173,8 +170,8 @@ def _check_zip_member(info: zipfile.ZipInfo) -> None:
             f"{quote(info.filename)} is encrypted: pack the archive without a password"
         )
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise SubmissionError(  # the others cannot be unpacked in bounded steps
-            f"{quote(info.filename)} is packed by an unusual method ({info.compress_type}): "
+        raise SubmissionError(  # other methods cannot be unpacked in bounded steps
+            f"{quote(info.filename)} has an unsupported compression method ({info.compress_type}): "
             "pack it with zip's default"
         )
 
@@ -243,8 +240,8 @@ _DECOMPRESSORS: Final[dict[str, Callable[[], _Decompressor]]] = {
 }
 
 
-class _Plain(io.RawIOBase):
-    """The tar stream inside a compressed one, as far as the budget goes."""
+class _TarStream(io.RawIOBase):
+    """A decompressed tar stream, limited by the budget of bytes."""
 
     def __init__(self, file: BinaryIO, decompressor: Callable[[], _Decompressor] | None) -> None:
         self._file = file
@@ -267,26 +264,26 @@ class _Plain(io.RawIOBase):
         assert self._now is not None
         assert self._new is not None
         while True:
-            if self._now.eof:  # several streams one after the other are one file
+            if self._now.eof:  # concatenated streams are one file
                 self._rest = self._now.unused_data or self._file.read(CHUNK)
                 if not self._rest.strip(b"\0"):
                     return b""
                 self._streams += 1
                 if self._streams > MAX_STREAMS:
-                    raise EOFError("too many streams, one after the other")
+                    raise EOFError("too many concatenated streams")
                 self._now = self._new()
             more = self._rest
             if self._now.needs_input and not more:
                 more = self._file.read(CHUNK)
                 if not more:
-                    raise EOFError("it ends in the middle")
+                    raise EOFError("unexpected end of file")
             self._rest = b""
             data = self._now.decompress(more, size)
             if data:
                 return data
 
 
-def _tar_entries(stream: _Plain, wanted: Container[str], at_most: int) -> Iterator[Entry]:
+def _tar_entries(stream: _TarStream, wanted: Container[str], at_most: int) -> Iterator[Entry]:
     with tarfile.open(
         fileobj=stream,
         mode="r|",

@@ -1,12 +1,10 @@
-"""Takes what a student handed in: the files that the lab lists, and no others.
+"""Copies the files that the lab lists, and no others, out of a submission.
 
-A submission is a folder, one file, or an archive, perhaps with everything in
-a folder of its own, as students pack.  Only regular files are taken, no link
-is ever followed, and no name from inside chooses where anything is written.
-Partner: archives.py, which reads zip and tar.
+A submission is a directory, one file, or an archive; its files may lie in a subdirectory.  Only
+regular files are copied, no link is followed, and no name in a submission decides where a file is
+written.  Partner: archives.py, which reads zip and tar.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -17,14 +15,15 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from labkit.errors import GraderError, SubmissionError
+from labkit.hashing import contents_hash
 from labkit.intake.entries import DIRECTORY, FILE, Entry, mode_kind
 from labkit.intake.quoting import escaped, quote, quote_all, quote_path
 from labkit.lab.manifest import Lab
 from labkit.result import SubmissionInfo
 
 MAX_FILE_BYTES: Final = 1 << 20  # of one file
-MAX_ENTRIES: Final = 10_000  # looked at in a folder
-MAX_DEPTH: Final = 5  # folders in folders
+MAX_ENTRIES: Final = 10_000  # of a submitted directory
+MAX_DEPTH: Final = 5  # of nested directories
 
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -36,10 +35,10 @@ def collect(source: Path, lab: Lab, into: Path) -> SubmissionInfo:
             entries = list(islice(_folder_entries(fd), MAX_ENTRIES + 1))
             if len(entries) > MAX_ENTRIES:
                 raise SubmissionError(
-                    f"{quote_path(str(source))} holds more than {MAX_ENTRIES} files: "
+                    f"{quote_path(str(source))} contains more than {MAX_ENTRIES} files: "
                     "hand in only the files that the lab asks for"
                 )
-            found = _choose(entries, lab=lab, where=f"the folder {quote(source.name)}")
+            found = _choose(entries, lab=lab, where=f"the directory {quote(source.name)}")
             contents = {name: _read_at(fd, entry) for name, entry in found.entries.items()}
         elif stat.S_ISREG(mode):
             with os.fdopen(os.dup(fd), "rb") as file:
@@ -48,7 +47,7 @@ def collect(source: Path, lab: Lab, into: Path) -> SubmissionInfo:
         else:
             raise SubmissionError(
                 f"{quote_path(str(source))} is a {mode_kind(mode)}: "
-                "give a folder, a file or an archive"
+                "give a directory, a file or an archive"
             )
     for name, content in contents.items():
         _check_size(name, len(content))
@@ -56,32 +55,22 @@ def collect(source: Path, lab: Lab, into: Path) -> SubmissionInfo:
     return SubmissionInfo(
         name=submission_name(source),
         files=tuple(contents),
-        hash=content_hash(contents),
+        hash=contents_hash(contents),
         notes=found.notes,
     )
 
 
-def content_hash(contents: Mapping[str, bytes]) -> str:
-    """A sha256 over names and contents that no other set of files shares."""
-    total = hashlib.sha256()
-    for name in sorted(contents):
-        for part in (name.encode(), contents[name]):
-            total.update(len(part).to_bytes(8, "big"))
-            total.update(part)
-    return total.hexdigest()
-
-
-# ---- what there is --------------------------------------------------------
+# ---- reading a submission -------------------------------------------------
 
 
 @contextmanager
 def _open(source: Path) -> Iterator[tuple[int, int]]:
-    """The descriptor and mode of what the command line names; a link there may be followed."""
+    """Opens a submission: its descriptor and mode.  A link on the command line is followed."""
     try:
         fd = os.open(source, _READ)
     except FileNotFoundError as error:
         raise SubmissionError(
-            f"{quote_path(str(source))} does not exist: give a folder, a file or an archive"
+            f"{quote_path(str(source))} does not exist: give a directory, a file or an archive"
         ) from error
     except (OSError, ValueError) as error:
         raise _unreadable(quote_path(str(source)), error) from error
@@ -97,7 +86,7 @@ def _unreadable(quoted: str, error: OSError | ValueError) -> SubmissionError:
 
 
 def _folder_entries(fd: int, *, above: str = "", depth: int = 0) -> Iterator[Entry]:
-    """Everything in an open folder and the folders in it; links are seen, not followed."""
+    """The entries of an open directory and its subdirectories; links are not followed."""
     with os.scandir(fd) as scan:
         found = sorted(islice(scan, MAX_ENTRIES + 1), key=lambda e: e.name)
     for item in found:
@@ -122,7 +111,7 @@ def _open_at(fd: int, name: str, flags: int) -> Iterator[int]:
 
 
 def _read_at(fd: int, entry: Entry) -> bytes:
-    """The content of a file in an open folder, one step of the path at a time."""
+    """Reads a file below an open directory; opens one component of its path at a time."""
     first, _, rest = entry.path.partition("/")
     if rest:
         with _open_at(fd, first, os.O_DIRECTORY) as inner:
@@ -148,12 +137,12 @@ def _wrong_kind(name: str, kind: str) -> SubmissionError:
     return SubmissionError(f"{quote(name)} is a {kind}: hand in the file itself")
 
 
-# ---- what is taken --------------------------------------------------------
+# ---- choosing the files ---------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Found:
-    """The entries to take, by the name the lab gives them."""
+    """The entries to copy, by the lab's names for them."""
 
     entries: Mapping[str, Entry]
     notes: tuple[str, ...]
@@ -161,7 +150,7 @@ class _Found:
 
 def _from_file(file: BinaryIO, name: str, *, lab: Lab) -> _Found:
     """A submission that is one file: an archive, or the source itself."""
-    from labkit.intake import archives  # a third of the start-up time of a run that has none
+    from labkit.intake import archives  # only when needed: a third of the start-up time
 
     kind = archives.kind_of(file.read(archives.HEAD_BYTES))
     size = file.seek(0, os.SEEK_END)
@@ -170,7 +159,7 @@ def _from_file(file: BinaryIO, name: str, *, lab: Lab) -> _Found:
         _check_size(name, size)
         return _single(Entry(path=name, kind=FILE, data=file.read(MAX_FILE_BYTES + 1)), lab=lab)
     if kind is None or kind in archives.UNREADABLE:
-        what = "no archive that can be read" if kind is None else f"a {kind} archive"
+        what = "not a readable archive" if kind is None else f"a {kind} archive"
         raise SubmissionError(f"{quote(name)} is {what}: hand in a .zip or a .tar.gz")
     if size > archives.MAX_ARCHIVE_BYTES:
         raise SubmissionError(
@@ -184,7 +173,7 @@ def _from_file(file: BinaryIO, name: str, *, lab: Lab) -> _Found:
 
 
 def _single(entry: Entry, *, lab: Lab) -> _Found:
-    """One source file; where the lab asks for one only, its name does not matter."""
+    """A submission of one source file; any name will do if the lab asks for only one file."""
     [expected, *more] = lab.files
     if not more and PurePosixPath(entry.path).suffix == PurePosixPath(expected).suffix:
         renamed = () if entry.path == expected else (f"{quote(entry.path)} taken as {expected}",)
@@ -193,7 +182,7 @@ def _single(entry: Entry, *, lab: Lab) -> _Found:
 
 
 def _choose(entries: list[Entry], *, lab: Lab, where: str) -> _Found:
-    """The lab's files among all that was handed in, from one folder of it."""
+    """Chooses the lab's files among the entries; all must lie in one directory."""
     useful = [e for e in entries if not _is_litter(*PurePosixPath(e.path).parts)]
     if not useful:
         raise SubmissionError(f"{where} is empty: the lab asks for {quote_all(lab.files)}")
@@ -204,9 +193,9 @@ def _choose(entries: list[Entry], *, lab: Lab, where: str) -> _Found:
     for name in lab.files:
         same = [e for e in here if PurePosixPath(e.path).name == name]
         if not same:
-            raise _lacks(name, useful, lab=lab, where=where, folder=folder)
+            raise _missing_file(name, useful, lab=lab, where=where, folder=folder)
         if len(same) > 1:
-            raise SubmissionError(f"{where} holds {quote(name)} {len(same)} times: pack it once")
+            raise SubmissionError(f"{where} contains {quote(name)} {len(same)} times: pack it once")
         if same[0].kind != FILE:
             raise _wrong_kind(same[0].path, same[0].kind)
         taken[name] = same[0]
@@ -214,7 +203,7 @@ def _choose(entries: list[Entry], *, lab: Lab, where: str) -> _Found:
 
 
 def _is_litter(*parts: str) -> bool:
-    """What file managers and git add of themselves."""
+    """Whether file managers or git have added an entry."""
     return any(p == "__MACOSX" or (p.startswith(".") and p != "..") for p in parts)
 
 
@@ -224,7 +213,7 @@ def _is_inside(path: str) -> bool:
 
 
 def _folder(entries: list[Entry], *, lab: Lab, where: str) -> PurePosixPath:
-    """The uppermost folder that holds files of the lab, or failing that their names."""
+    """The topmost directory with files of the lab or, if there is none, with their names."""
     named = [e for e in entries if PurePosixPath(e.path).name in lab.files]
     best = [e for e in named if e.kind == FILE] or named
     folders = {PurePosixPath(e.path).parent for e in best} or {PurePosixPath()}
@@ -232,17 +221,17 @@ def _folder(entries: list[Entry], *, lab: Lab, where: str) -> PurePosixPath:
     top = sorted(str(f) for f in folders if len(f.parts) == depth)
     if len(top) > 1:
         raise SubmissionError(
-            f"{where} holds the files of the lab more than once, in {quote_all(top)}: "
+            f"{where} contains the files of the lab more than once, in {quote_all(top)}: "
             "hand in one of them"
         )
     return PurePosixPath(top[0])
 
 
-def _lacks(
+def _missing_file(
     name: str, entries: list[Entry], *, lab: Lab, where: str, folder: PurePosixPath
 ) -> SubmissionError:
     place = where if folder == PurePosixPath() else f"{quote(str(folder))} in {where}"
-    found = quote_all(e.path for e in entries if e.kind != DIRECTORY) or "folders only"
+    found = quote_all(e.path for e in entries if e.kind != DIRECTORY) or "directories only"
     needed = "" if len(lab.files) == 1 else f"; the lab asks for {quote_all(lab.files)}"
     return SubmissionError(f"{place} lacks {quote(name)}; found: {found}{needed}")
 
@@ -250,14 +239,14 @@ def _lacks(
 def _notes(entries: list[Entry], taken: Mapping[str, Entry], folder: PurePosixPath) -> list[str]:
     notes = []
     if folder != PurePosixPath():
-        notes.append(f"taken from the folder {quote(str(folder))}")
+        notes.append(f"taken from the directory {quote(str(folder))}")
     ignored = [e.path for e in entries if e.kind != DIRECTORY and e not in taken.values()]
     if ignored:
         notes.append(f"ignored: {quote_all(ignored)}")
     return notes
 
 
-# ---- where it goes --------------------------------------------------------
+# ---- writing the copy -----------------------------------------------------
 
 
 def _write(contents: Mapping[str, bytes], into: Path) -> None:
@@ -271,9 +260,9 @@ def _write(contents: Mapping[str, bytes], into: Path) -> None:
 
 
 def submission_name(source: Path) -> str:
-    """What a submission is called: its own name, without that of its packing.
+    """The name of a submission: its file name, without the suffix of an archive.
 
-    One line, never empty, and never a way to another folder.
+    It is one line, never empty, and never leads to another directory.
     """
     name = source.name if source.name not in ("", "..") else source.resolve().name
     for suffix in (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz2", ".txz", ".tar", ".zip"):

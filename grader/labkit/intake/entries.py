@@ -1,4 +1,4 @@
-"""One thing that was handed in, wherever it came from: intake.py and archives.py share it."""
+"""An entry of a submission; collect.py and archives.py share it."""
 
 import stat
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ DIRECTORY: Final = "directory"
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or something else; `path` is as it stands in the submission."""
+    """A file, a directory or another entry; `path` is relative to the submission."""
 
     path: str
-    kind: str  # FILE, DIRECTORY or what else it is, for a message
-    data: bytes = b""  # of a file in an archive that was asked for
+    kind: str  # FILE, DIRECTORY, or a description for messages
+    data: bytes = b""  # only for wanted files of an archive
 
 
 def mode_kind(mode: int) -> str:
-    """What a file is by its mode; no type at all (as Windows packs) is a file."""
+    """The kind of a file by its mode; no type at all (zips from Windows) is a regular file."""
     kinds = {
         0: FILE,
         stat.S_IFREG: FILE,

@@ -1,1 +1,1 @@
-"""A lab as data: its manifest, its test kit compiled, its skeleton, its rubric, and a new one."""
+"""A lab as data: manifest, compiled kit, skeleton, rubric, and the template of a new lab."""

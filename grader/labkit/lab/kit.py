@@ -5,7 +5,6 @@ a file that it is made from has changed.  Its version is a hash of those files' 
 """
 
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Final
 
 from labkit import __version__
 from labkit.errors import GraderError, ManifestError
+from labkit.hashing import contents_hash
 from labkit.lab.manifest import Lab
 from labkit.lab.sources import make
 from labkit.tools import need_tool
@@ -44,12 +44,14 @@ class Kit:
     """What is compiled once for a lab, and how submissions are compiled."""
 
     folder: Path
-    version: str  # of the package, and a hash of the contents that the kit is made from
+    version: str  # of the package, and a hash of the kit's sources
     compiler: str  # its name and version
     headers: tuple[Path, ...]
     given: tuple[Path, ...]  # sources that are linked into submission.so
     submission_flags: tuple[str, ...]
     program_flags: tuple[str, ...]
+    memcheck_flags: tuple[str, ...]  # of Valgrind's leak check
+    valgrind_factor: int  # by which the time limits are multiplied under Valgrind
     tests: tuple[ListedTest, ...]
 
     @property
@@ -69,28 +71,28 @@ class Kit:
 
     @property
     def debug_symbols(self) -> Path:
-        """A small stand-in for /usr/lib/debug; see _debug_symbols()."""
+        """A small replacement for /usr/lib/debug; see _debug_symbols()."""
         return self.folder / "debug"
 
 
 def build_folder(root: Path) -> Path:
-    """Where everything that can be made again lies."""
+    """The directory of all generated files."""
     return Path(os.environ.get("LABKIT_BUILD", root / "build")).resolve()
 
 
 def build_kit(lab: Lab) -> Kit:
-    """The kit of a lab, from the cache or made now; GraderError when it does not compile."""
+    """The kit of a lab, from the cache or newly compiled; GraderError if it does not compile."""
     folder = build_folder(lab.root) / "kit" / lab.name
     if any(c.isspace() for c in str(folder)):
         raise GraderError(f"{folder} has white space in its name, which make cannot handle")
     gcc = Path(need_tool("gcc")).resolve()
-    version = f"{__version__}+{contents_hash(kit_files(lab), lab.root)[:16]}"
+    version = f"{__version__}+{files_hash(kit_files(lab), lab.root)[:16]}"
     stamp = f"{version} {gcc} {gcc.stat().st_mtime_ns}"
     kit = _load(folder, lab, stamp)
     if kit is None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)  # it holds the hidden tests
+            folder.chmod(0o700)  # it contains the hidden tests
             with _locked(folder):
                 kit = _load(folder, lab, stamp) or _make(folder, lab, version=version, stamp=stamp)
         except OSError as error:
@@ -100,21 +102,16 @@ def build_kit(lab: Lab) -> Kit:
 
 
 def kit_files(lab: Lab) -> tuple[Path, ...]:
-    """Every file that the kit is made from, in the order of their names."""
+    """The sources of the kit, in the order of their names."""
     testkit = lab.root / "labs" / "testkit"
     files = [*testkit.rglob("*.[ch]"), lab.root / "labs" / "lab.mk", lab.labdir / "Makefile"]
     files += [p for p in lab.labdir.glob("*.[ch]") if p.name not in lab.files]
     return (*sorted(files), *sorted(lab.soldir.glob("test_hidden*.[ch]")))
 
 
-def contents_hash(files: Iterable[Path], root: Path) -> str:
-    """A sha256 over names below `root` and contents: equal on every checkout of one commit."""
-    total = hashlib.sha256()
-    for path in files:
-        for part in (str(path.relative_to(root)).encode(), path.read_bytes()):
-            total.update(len(part).to_bytes(8, "big"))
-            total.update(part)
-    return total.hexdigest()
+def files_hash(files: Iterable[Path], root: Path) -> str:
+    """A hash of contents and names below `root`: equal on every checkout of one commit."""
+    return contents_hash({str(path.relative_to(root)): path.read_bytes() for path in files})
 
 
 def _load(folder: Path, lab: Lab, stamp: str) -> Kit | None:
@@ -132,13 +129,15 @@ def _load(folder: Path, lab: Lab, stamp: str) -> Kit | None:
         given=tuple(lab.labdir / name for name in lab.sources.given),
         submission_flags=tuple(stored["submission_flags"]),
         program_flags=tuple(stored["program_flags"]),
+        memcheck_flags=tuple(stored["memcheck_flags"]),
+        valgrind_factor=stored["valgrind_factor"],
         tests=tuple(ListedTest(**test) for test in stored["tests"]),
     )
 
 
 def _make(folder: Path, lab: Lab, *, version: str, stamp: str) -> Kit:
     (folder / "kit.json").unlink(missing_ok=True)
-    # make does not see that only a flag has changed
+    # make does not notice changed flags
     for stale in (*folder.rglob("*.o"), *(folder / "programs").glob("*")):
         stale.unlink()
     hidden = sorted(lab.soldir.glob(HIDDEN_TESTS))
@@ -149,8 +148,10 @@ def _make(folder: Path, lab: Lab, *, version: str, stamp: str) -> Kit:
         "version": version,
         "stamp": stamp,
         "compiler": _output("gcc", "--version").partition("\n")[0],
-        "submission_flags": make(lab.labdir, "print-submission-flags").split("\n")[:-1],
-        "program_flags": make(lab.labdir, "print-program-flags").split("\n")[:-1],
+        "submission_flags": _printed(lab, "submission-flags"),
+        "program_flags": _printed(lab, "program-flags"),
+        "memcheck_flags": _printed(lab, "memcheck-flags"),
+        "valgrind_factor": int(_printed(lab, "valgrind-factor")[0]),
         "tests": [asdict(test) for test in _list_tests(folder / "test_graded")],
     }
     new = folder / "kit.json.new"
@@ -162,8 +163,13 @@ def _make(folder: Path, lab: Lab, *, version: str, stamp: str) -> Kit:
     return kit
 
 
+def _printed(lab: Lab, what: str) -> list[str]:
+    """The values that a target of labs/lab.mk prints, one per line."""
+    return make(lab.labdir, f"print-{what}").splitlines()
+
+
 def _list_tests(binary: Path) -> Iterator[ListedTest]:
-    """What the test binary says of its tests: a line for each, with file, name and rule."""
+    """The tests that the test binary lists: a line for each, with file, name and rule."""
     for line in _output(str(binary), "--list").splitlines():
         file, name, rule = line.split("\t", maxsplit=2)
         yield ListedTest(name=name, rule=rule, public=Path(file).name == PUBLIC_TESTS)
@@ -180,7 +186,7 @@ def _output(*argv: str) -> str:
 
 
 def _check_tests(lab: Lab, kit: Kit) -> None:
-    """The C tests are those of lab.toml, each once."""
+    """Raises ManifestError unless the C tests are exactly the tests of lab.toml."""
     in_c = [test.name for test in kit.tests]
     in_toml = {test.name for test in lab.tests}
     where = f"{lab.manifest_path}: test"
@@ -197,10 +203,10 @@ def _check_tests(lab: Lab, kit: Kit) -> None:
 
 
 def _debug_symbols(folder: Path) -> None:
-    """A folder to show as /usr/lib/debug with the loader's symbol table and no more.
+    """Creates a replacement for /usr/lib/debug with only the symbol table of the loader.
 
-    Memcheck must find a few functions of ld.so, and half of its start goes
-    into reading libc's debug information, of which it needs nothing.
+    Memcheck must find a few functions of ld.so.  It does not need libc's debug information, and
+    reading that takes half of its start-up time.
     """
     shutil.rmtree(folder, ignore_errors=True)
     if not (LOADER.exists() and shutil.which("readelf") and shutil.which("objcopy")):

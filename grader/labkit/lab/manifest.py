@@ -2,7 +2,7 @@
 
 lab.toml is the only list of points, groups, levels of detail and limits.  The rules of the tests
 stand in the C files (kit.py), and the names of the source files in the lab's Makefile (sources.py).
-Whatever is wrong in lab.toml is reported with file and key.
+Every error in lab.toml is reported with file and key.
 """
 
 import re
@@ -72,14 +72,14 @@ class Accepted(Table, frozen=True):
 
 
 class Sample(Table, frozen=True):
-    """The broken versions that the sample class holds: they show what feedback looks like."""
+    """The broken versions in the sample class, which show what feedback looks like."""
 
     broken: tuple[Name, ...] = ()
     hangs: Name | None = None
 
 
 class Manifest(Table, frozen=True):
-    """The whole of lab.toml."""
+    """All of lab.toml."""
 
     title: Line
     groups: dict[Name, Group]
@@ -93,7 +93,7 @@ class Manifest(Table, frozen=True):
 
 @dataclass(frozen=True)
 class Lab:
-    """What the grader knows of a lab before anything of it is compiled."""
+    """A lab as the grader knows it before it compiles anything."""
 
     name: str
     title: str
@@ -110,12 +110,12 @@ class Lab:
 
     @property
     def root(self) -> Path:
-        """The repository that holds the lab."""
+        """The repository that contains the lab."""
         return self.labdir.parent.parent
 
     @property
     def manifest_path(self) -> Path:
-        """Where lab.toml lies, for messages."""
+        """The path of lab.toml, for messages."""
         return self.soldir / "lab.toml"
 
     @property
@@ -147,7 +147,7 @@ def lab_names(root: Path) -> tuple[str, ...]:
 
 
 def load_lab(root: Path, name: str) -> Lab:
-    """Reads a lab; UsageError when there is none of that name."""
+    """Reads a lab; UsageError if there is no lab of that name."""
     if not LAB_NAME.fullmatch(name) or name not in lab_names(root):
         known = ", ".join(lab_names(root)) or "none yet"
         raise UsageError(f"no lab {name!r}; there are: {known}")
@@ -162,7 +162,7 @@ def load_lab(root: Path, name: str) -> Lab:
 
 
 def parse_lab(table: object, *, labdir: Path, soldir: Path, sources: Sources) -> Lab:
-    """Checks a manifest against itself."""
+    """Makes a lab of a manifest; ManifestError if it is invalid or contradicts itself."""
     path = soldir / "lab.toml"
     try:
         manifest = msgspec.convert(table, Manifest)
@@ -188,7 +188,7 @@ def parse_lab(table: object, *, labdir: Path, soldir: Path, sources: Sources) ->
 
 
 def _with_names(message: str, table: object) -> str:
-    """The words of msgspec, with the key first and an entry of [[test]] by its name.
+    """A message of msgspec, with the key first and an entry of [[test]] by its name.
 
     "Expected `int` - at `$.test[3].points`" becomes "test[its_name].points: expected int".
     """
@@ -204,18 +204,18 @@ def _with_names(message: str, table: object) -> str:
 
 
 def _contradictions(lab: Lab) -> list[str]:
-    """What does not fit together in a manifest of the right form."""
+    """The contradictions in a manifest whose keys and types are valid."""
     names = [t.name for t in lab.tests]
     problems = [
         f"test[{t.name}].group: there is no group {t.group!r}"
         for t in lab.tests
         if t.group not in lab.groups
     ]
-    problems += [f"test[{n}]: is there twice" for n in names if names.count(n) > 1]
     problems += [
-        f"test[{n}].name: this name has a meaning of its own"
-        for n in names
-        if n in (WARNINGS, MEMCHECK)
+        f"test[{n}]: there are two entries of this name" for n in names if names.count(n) > 1
+    ]
+    problems += [
+        f"test[{n}].name: this name is reserved" for n in names if n in (WARNINGS, MEMCHECK)
     ]
     problems += [
         f"memcheck.tests: there is no test {name!r}"

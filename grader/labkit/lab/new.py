@@ -1,8 +1,7 @@
-"""A new lab that compiles, has one test and can be graded: where an author begins.
+"""Creates a new lab that compiles, has one test and can be graded.
 
-What it holds is meant to be replaced piece by piece; CONTRIBUTING.md says in
-which order.  `labkit verify` holds from the first minute, but for the broken
-versions and accepted solutions that are still to be written.
+Its author replaces it piece by piece, in the order that CONTRIBUTING.md gives.  `labkit verify`
+passes from the start, except for the number of broken versions and accepted solutions.
 """
 
 import difflib
@@ -22,7 +21,7 @@ WORD: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 FILES: Final[Mapping[str, str]] = {
     "labs/$lab/Makefile": """\
-# $lab: one line that says what it is.  `make help` lists what one can do here.
+# $lab: one line that describes the lab.  `make help` lists the targets.
 LAB := $lab
 SUBMISSION := $word.c
 
@@ -31,27 +30,27 @@ include ../lab.mk
     "labs/$lab/$word.h": """\
 /* $word.h - the contract: what students implement and tests call.
  *
- * Says of each function what it means, units, preconditions, every return
- * value and errno, and who owns what.
+ * For each function: meaning, units, preconditions, every return value and
+ * errno, and ownership.
  */
 #ifndef ${upper}_H
 #define ${upper}_H
 
-/* Twice the number. */
+/* Returns twice the number. */
 int ${word}_twice(int number);
 
 #endif
 """,
     "labs/$lab/stubs.c": """\
-/* stubs.c - the contract of $word.h as the tests call it: each call goes to
- * the puppet that has loaded the submission. */
+/* stubs.c - the functions of $word.h as the tests call them: each stub sends
+ * the call to a puppet, which has loaded the submission. */
 #include "$word.h"
 #include "stub.h"
 
 STUB(int, ${word}_twice, (int number), number)
 """,
     "labs/$lab/test_public.c": """\
-/* test_public.c - the tests of $lab that students have. */
+/* test_public.c - the public tests of $lab, which students receive. */
 #include "$word.h"
 #include "testkit.h"
 
@@ -79,13 +78,13 @@ int ${word}_twice(int number)
     free(copy);
     return twice;
 #else
-    /* TODO($lab): the number, twice. */
+    /* TODO($lab): return twice the number. */
     return number == 0 ? 0 : abs(number);
 #endif
 }
 """,
     "solutions/$lab/test_hidden.c": """\
-/* test_hidden.c - the tests of $lab that stay with the instructors. */
+/* test_hidden.c - the hidden tests of $lab, which students do not receive. */
 #include "$word.h"
 #include "testkit.h"
 """,
@@ -110,7 +109,7 @@ points = 85
     "handouts/$lab.md": """\
 # $lab: $title
 
-What one learns here, and what works at the end.
+What students learn here, and what works at the end.
 
 ## The idea
 
@@ -122,11 +121,11 @@ With one drawing.
 
 ## Steps
 
-In the folder `labs/$lab`:
+In the directory `labs/$lab`:
 
-1. `make test` runs the public tests; `make help` lists what else there is.
+1. `make test` runs the public tests; `make help` lists the other targets.
 2. Write `$word.c`, one group of the table below after the other.
-3. `make memcheck` looks for leaks and invalid accesses.
+3. `make memcheck` finds leaks and invalid accesses.
 4. `make submit` packs what you hand in.
 
 ## How it is graded
@@ -136,30 +135,32 @@ $end
 
 ## Pitfalls
 
-What most people get wrong, and how one notices.
+Common mistakes, and how to notice them.
 
 ## Experiments
 
-Questions with a number for an answer.
+Questions whose answer is a number.
 """,
 }
 
-# Name, what, which tests fail, and the change to the reference.
+# Name, description, failing tests, and the change to the reference: old and new text.
 BROKEN: Final = (
-    ("number_not_doubled", "the number itself comes back", "twice_doubles", "2 * *copy", "*copy"),
+    ("number_not_doubled", "the number itself is returned", "twice_doubles", "2 * *copy", "*copy"),
     ("copy_leaked", "the copy is never freed", "memcheck", "    free(copy);\n", ""),
-    ("unused_variable", "a variable without a use", "warnings", "int twice;", "int twice, thrice;"),
+    ("unused_variable", "an unused variable", "warnings", "int twice;", "int twice, thrice;"),
 )
 
 
 def new_lab(root: Path, name: str) -> tuple[Path, ...]:
-    """Writes the folders of a new lab; the files, in order."""
+    """Writes the files of a new lab; returns their paths, in order."""
     if not LAB_NAME.fullmatch(name) or not WORD.fullmatch(name[3:]):
-        raise UsageError(f"{name!r} is no name for a lab: two digits, a dash, words: 08-mailbox")
+        raise UsageError(
+            f"{name!r} is not a lab name: use two digits, a dash and words, as in 08-mailbox"
+        )
     for path in (f"labs/{name}", f"solutions/{name}", f"handouts/{name}.md"):
         if (root / path).exists():
-            raise UsageError(f"{path} is there already")
-    words = {
+            raise UsageError(f"{path} already exists")
+    values = {
         "lab": name,
         "word": name[3:].replace("-", "_"),
         "upper": name[3:].replace("-", "_").upper(),
@@ -168,10 +169,10 @@ def new_lab(root: Path, name: str) -> tuple[Path, ...]:
         "end": END,
     }
     files = {
-        Template(path).substitute(words): Template(text).substitute(words)
+        Template(path).substitute(values): Template(text).substitute(values)
         for path, text in FILES.items()
     }
-    files |= _patches(name, words["word"], files[f"solutions/{name}/{words['word']}.c"])
+    files |= _patches(name, values["word"], files[f"solutions/{name}/{values['word']}.c"])
     try:
         for path, text in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -186,7 +187,7 @@ def new_lab(root: Path, name: str) -> tuple[Path, ...]:
 
 
 def _patches(lab: str, word: str, source: str) -> dict[str, str]:
-    """The first broken versions, as an author would write them with diff -u."""
+    """The first broken versions, as an author would make them with diff -u."""
     patches = {}
     for name, what, fails, old, new in BROKEN:
         diff = difflib.unified_diff(

@@ -16,7 +16,7 @@ END: Final = "<!-- rubric:end -->"
 
 @dataclass(frozen=True)
 class GradedTest:
-    """A test with all that decides what it is worth and what of it is shown."""
+    """A test with its points, its rule and its level of detail."""
 
     name: str
     group: str
@@ -73,12 +73,12 @@ def _row(left: str, right: str) -> str:
 
 
 def handout_path(lab: Lab) -> Path:
-    """Where the handout of a lab lies."""
+    """The path of a lab's handout."""
     return lab.root / "handouts" / f"{lab.name}.md"
 
 
 def handout_with_rubric(lab: Lab, kit: Kit) -> tuple[str, str]:
-    """The handout as it is, and as it should be."""
+    """The text of the handout, and the same text with the current rubric."""
     path = handout_path(lab)
     try:
         text = path.read_text(encoding="utf-8")
@@ -92,7 +92,7 @@ def handout_with_rubric(lab: Lab, kit: Kit) -> tuple[str, str]:
 
 
 def write_rubric(lab: Lab, kit: Kit) -> bool:
-    """Brings the handout up to date; whether it changed."""
+    """Updates the rubric in the handout; returns whether it changed."""
     old, new = handout_with_rubric(lab, kit)
     if new != old:
         handout_path(lab).write_text(new, encoding="utf-8")

@@ -1,8 +1,7 @@
-"""The reference is the only source: what students start from is made out of it.
+"""Generates the skeleton from the reference, which is the only source of both.
 
-solutions/NN/FILE holds `#ifdef SOLUTION ... #else ... #endif`.  Without
-SOLUTION it is the skeleton, which lies in labs/NN; with it, the reference as a
-student would have handed it in.
+solutions/NN/FILE contains `#ifdef SOLUTION ... #else ... #endif`.  Without SOLUTION it is the
+skeleton, as it lies in labs/NN; with SOLUTION it is the reference as a student would hand it in.
 """
 
 import difflib
@@ -31,24 +30,24 @@ def preprocessed(path: Path, *, solution: bool) -> str:
 
 
 def write_reference(lab: Lab, into: Path) -> None:
-    """The reference as a student would hand it in."""
+    """Writes the reference as a student would hand it in."""
     into.mkdir(parents=True, exist_ok=True)
     for name in lab.files:
         (into / name).write_text(preprocessed(lab.soldir / name, solution=True), encoding="utf-8")
 
 
 def write_accepted(lab: Lab, folder: Path, into: Path) -> None:
-    """An accepted solution as a student would hand it in: its files, and the reference's others."""
+    """Writes an accepted solution as handed in; missing files come from the reference."""
     own = [name for name in lab.files if (folder / name).exists()]
     if not own:
-        raise ManifestError(f"{folder}: holds none of {', '.join(lab.files)}")
+        raise ManifestError(f"{folder}: contains none of {', '.join(lab.files)}")
     write_reference(lab, into)
     for name in own:
         shutil.copyfile(folder / name, into / name)
 
 
 def write_skeleton(lab: Lab) -> tuple[str, ...]:
-    """Brings labs/NN up to date; the files that changed."""
+    """Updates the skeleton in labs/NN; returns the files that changed."""
     changed = []
     for name in lab.files:
         path = lab.labdir / name
@@ -60,7 +59,7 @@ def write_skeleton(lab: Lab) -> tuple[str, ...]:
 
 
 def skeleton_diff(lab: Lab) -> str:
-    """How labs/NN differs from what the reference gives; "" when it does not."""
+    """The diff between labs/NN and the generated skeleton; "" if they are equal."""
     lines: list[str] = []
     for name in lab.files:
         expected = preprocessed(lab.soldir / name, solution=False)

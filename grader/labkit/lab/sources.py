@@ -1,4 +1,4 @@
-"""The names of a lab's source files, which stand once: in the lab's Makefile."""
+"""Reads the names of a lab's source files from its Makefile, which alone lists them."""
 
 import os
 import re
@@ -24,10 +24,10 @@ class Program:
 
 @dataclass(frozen=True)
 class Sources:
-    """What of a lab is compiled, by what it is for."""
+    """The source files of a lab, by purpose."""
 
-    submission: tuple[str, ...] = ()  # students write it; with `given` it makes submission.so
-    given: tuple[str, ...] = ()  # comes with the lab complete: nobody edits or hands it in
+    submission: tuple[str, ...] = ()  # written by students; linked with `given` into submission.so
+    given: tuple[str, ...] = ()  # complete files of the lab, which students do not hand in
     programs: tuple[Program, ...] = ()
 
     @property
@@ -38,12 +38,12 @@ class Sources:
 
 
 def read_sources(labdir: Path) -> Sources:
-    """Asks the lab's Makefile; ManifestError when it names nothing to hand in."""
+    """Reads the lab's Makefile; ManifestError if it names no file to hand in."""
     found: dict[str, list[list[str]]] = {}
     for line in make(labdir, "print-files").splitlines():
         kind, *names = line.split() or [""]
         if wrong := [name for name in names if not FILE_NAME.fullmatch(name)]:
-            raise ManifestError(f"{labdir / 'Makefile'}: {wrong[0]!r} is no name of a file here")
+            raise ManifestError(f"{labdir / 'Makefile'}: {wrong[0]!r} is not a valid file name")
         if names:
             found.setdefault(kind, []).append(names)
     programs = [
@@ -57,16 +57,16 @@ def read_sources(labdir: Path) -> Sources:
         programs=tuple(programs),
     )
     if not sources.handed_in:
-        raise ManifestError(f"{labdir / 'Makefile'}: names nothing to hand in (SUBMISSION)")
+        raise ManifestError(f"{labdir / 'Makefile'}: names no file to hand in (SUBMISSION)")
     return sources
 
 
-def make(labdir: Path, *words: str) -> str:
-    """What `make` in a lab's directory prints; GraderError when it fails."""
+def make(labdir: Path, *arguments: str) -> str:
+    """Runs `make` in a lab's directory and returns its output; GraderError if it fails."""
     need_tool("make")
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     done = subprocess.run(
-        ["make", "-s", "--no-print-directory", "-C", str(labdir), *words],
+        ["make", "-s", "--no-print-directory", "-C", str(labdir), *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -75,5 +75,5 @@ def make(labdir: Path, *words: str) -> str:
         check=False,
     )
     if done.returncode:
-        raise GraderError(f"make {words[-1]} failed in {labdir}:\n{done.stderr[-4000:]}")
+        raise GraderError(f"make {arguments[-1]} failed in {labdir}:\n{done.stderr[-4000:]}")
     return done.stdout

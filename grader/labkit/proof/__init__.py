@@ -1,1 +1,1 @@
-"""Proofs that a lab is right: verify, soak, and the versions of the reference that they need."""
+"""Proves that a lab is right: verify, soak, and the submissions that they grade."""

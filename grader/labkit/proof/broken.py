@@ -1,7 +1,7 @@
 """Broken versions of the reference: solutions/NN/broken/NAME.patch.
 
-A patch against the reference, with a head that says what is wrong and which
-tests must notice, these and no others:
+Each is a patch against the reference.  Its head describes the bug and names the tests that must
+fail; no others may fail:
 
     What: buddies are found by the absolute address
     Fails: alignment_is_by_offset odd_length_is_usable
@@ -21,7 +21,7 @@ from labkit.tools import need_tool
 
 @dataclass(frozen=True)
 class BrokenVersion:
-    """One bug; `fails` may hold "memcheck" and "warnings" besides tests."""
+    """A version with one bug; `fails` may contain "memcheck" and "warnings" besides tests."""
 
     name: str
     patch: Path
@@ -30,7 +30,7 @@ class BrokenVersion:
 
 
 class BrokenVersionError(ManifestError):
-    """A broken version that cannot be made; the message names its patch."""
+    """A broken version cannot be made; the message names its patch."""
 
 
 def broken_paths(lab: Lab) -> tuple[Path, ...]:
@@ -57,7 +57,7 @@ def _line(head: str, key: str, path: Path) -> str:
 
 
 def write_broken(version: BrokenVersion, lab: Lab, into: Path) -> None:
-    """The broken version as a student would hand it in."""
+    """Writes the broken version as a student would hand it in."""
     into.mkdir(parents=True, exist_ok=True)
     for name in lab.files:
         shutil.copyfile(lab.soldir / name, into / name)

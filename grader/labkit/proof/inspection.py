@@ -1,7 +1,7 @@
-"""What can be said about a lab without running anything of it.
+"""Checks of a lab that run no submission.
 
-Each function gives the list of what is wrong; an empty one means that all is
-well.  Partner: verify.py, which runs.
+Each function returns a list of problems, which is empty if the check passes.  Partner: verify.py,
+whose checks run submissions.
 """
 
 import re
@@ -19,16 +19,16 @@ MIN_BROKEN: Final = 12
 MIN_ACCEPTED: Final = 3
 MAX_RULE_WORDS: Final = 25
 SENTENCE: Final = re.compile(r"([A-Z]|[a-z_0-9]+\(\)).*\.")  # may begin with a function's name
-COPIED_LINES: Final = 6  # so many lines in a row are no coincidence
+COPIED_LINES: Final = 6  # this many consecutive equal lines are a copy
 
 
 def accepted_folders(lab: Lab) -> tuple[Path, ...]:
-    """The folders of other correct solutions, in order."""
+    """The directories of other correct solutions, in order."""
     return tuple(sorted(p for p in (lab.soldir / "accepted").glob("*") if p.is_dir()))
 
 
 def skeleton_is_generated(lab: Lab) -> list[str]:
-    """labs/NN holds what the reference gives."""
+    """The skeleton in labs/NN is the one generated from the reference."""
     diff = skeleton_diff(lab)
     return [f"run `labkit skeleton {lab.name}`, labs/{lab.name} differs:\n{diff}"] if diff else []
 
@@ -41,7 +41,7 @@ def rubric_is_generated(lab: Lab) -> list[str]:
 
 
 def there_are_enough(lab: Lab) -> list[str]:
-    """A lab is proved by its broken and accepted versions, so there must be some."""
+    """There are enough broken versions and accepted solutions to prove the lab."""
     problems = []
     for what, have, need in (
         ("broken versions", len(broken_paths(lab)), MIN_BROKEN),
@@ -51,7 +51,7 @@ def there_are_enough(lab: Lab) -> list[str]:
             problems.append(f"{have} {what}, at least {need} are needed")
     folders = {p.name for p in accepted_folders(lab)}
     problems += [
-        f"lab.toml: accepted.{name}: there is no folder solutions/{lab.name}/accepted/{name}"
+        f"lab.toml: accepted.{name}: there is no directory solutions/{lab.name}/accepted/{name}"
         for name in lab.accepted
         if name not in folders
     ]
@@ -66,21 +66,21 @@ def rules_are_short(lab: Lab) -> list[str]:
         if count > MAX_RULE_WORDS:
             problems.append(
                 f"the rule of {test.name} has {count} words, more than {MAX_RULE_WORDS}: "
-                "what does not fit belongs to another test, or to the contract"
+                "move the rest to another test, or to the contract"
             )
         if not SENTENCE.fullmatch(test.rule):
-            problems.append(f"the rule of {test.name} is no sentence: {test.rule!r}")
+            problems.append(f"the rule of {test.name} is not a sentence: {test.rule!r}")
     return problems
 
 
 def every_test_was_seen_to_fail(lab: Lab) -> list[str]:
-    """Each graded test, memcheck and warnings too, is named by a broken version."""
+    """A broken version names each graded test, including memcheck and warnings."""
     named = {name for path in broken_paths(lab) for name in load_broken(path, lab).fails}
     return [f"no broken version fails {name}" for name in lab.graded if name not in named]
 
 
 def nothing_secret_is_handed_out(lab: Lab) -> list[str]:
-    """What students get holds nothing from solutions/."""
+    """labs/NN contains nothing from solutions/."""
     problems = []
     hidden = [t.name for t in build_kit(lab).tests if not t.public]
     secret = set(_windows(_secret_texts(lab)))
@@ -89,10 +89,12 @@ def nothing_secret_is_handed_out(lab: Lab) -> list[str]:
         name = path.relative_to(lab.root)
         text = path.read_text(encoding="utf-8", errors="replace")
         problems += [f"{name} names the hidden test {test}" for test in hidden if test in text]
-        problems += [f"{name} has the word {w}" for w in ("SOLUTION", "solutions/") if w in text]
+        problems += [
+            f"{name} contains the word {w}" for w in ("SOLUTION", "solutions/") if w in text
+        ]
         for window in _windows([text]):
             if window in secret:
-                problems.append(f"{name} holds lines from solutions/:\n" + "\n".join(window))
+                problems.append(f"{name} contains lines from solutions/:\n" + "\n".join(window))
                 break
     return problems
 
@@ -111,7 +113,7 @@ def _secret_texts(lab: Lab) -> Iterator[str]:
 
 
 def _windows(texts: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    """Every run of so many lines; blank ones, braces and includes do not count."""
+    """Every COPIED_LINES consecutive lines, without blank lines, braces and includes."""
     for text in texts:
         lines = [" ".join(line.split()) for line in text.splitlines()]
         lines = [line for line in lines if len(line) > 2 and not line.startswith("#include")]

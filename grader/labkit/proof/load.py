@@ -1,4 +1,4 @@
-"""A busy machine, for proofs that no verdict depends on speed."""
+"""A busy machine, to prove that no verdict depends on speed."""
 
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ BUSY_PROCESSES: Final = 4
 
 @contextmanager
 def busy_machine() -> Iterator[None]:
-    """Runs more processes that want a CPU than there are CPUs."""
+    """Runs processes that busy-wait until the end of the block."""
     busy = [
         subprocess.Popen(["sh", "-c", "while :; do :; done"], stdin=subprocess.DEVNULL)
         for _ in range(BUSY_PROCESSES)

@@ -1,7 +1,7 @@
-"""For which contents of a lab the full matrix was last seen to hold: solutions/NN/verified.json.
+"""Records for which contents of a lab the full matrix last passed: solutions/NN/verified.json.
 
-`labkit verify` writes it, and it is kept in the repository.  It decides how much `make test` runs
-of the broken versions, and nothing else.
+`labkit verify` writes this file, and it is part of the repository.  It decides how many tests of
+the broken versions `make test` runs, and nothing else.
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from labkit.errors import GraderError
-from labkit.lab.kit import contents_hash, kit_files
+from labkit.lab.kit import files_hash, kit_files
 from labkit.lab.manifest import Lab
 
 RECORD: Final = "verified.json"
@@ -17,7 +17,7 @@ SUFFIXES: Final = (".c", ".h", ".patch", ".toml")
 
 
 def is_verified(lab: Lab) -> bool:
-    """Whether the full matrix was seen to hold for the lab as it lies there."""
+    """Whether the full matrix passed for the current contents of the lab."""
     try:
         stored = json.loads(_path(lab).read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
@@ -26,7 +26,7 @@ def is_verified(lab: Lab) -> bool:
 
 
 def record_verified(lab: Lab) -> None:
-    """Notes that the full matrix holds for the lab as it lies there."""
+    """Records that the full matrix passed for the current contents of the lab."""
     text = json.dumps({"contents": _contents(lab)}, indent=1) + "\n"
     try:
         _path(lab).write_text(text, encoding="utf-8")
@@ -39,10 +39,10 @@ def _path(lab: Lab) -> Path:
 
 
 def _contents(lab: Lab) -> str:
-    """A hash of all that the verdicts depend on but the grader's own Python and the compiler."""
+    """A hash of all that verdicts depend on, except the grader's Python code and the compiler."""
     files = {*kit_files(lab), *(lab.labdir / name for name in lab.files)}
     bench = lab.soldir / "bench"
     files |= {
         p for p in lab.soldir.rglob("*") if p.suffix in SUFFIXES and not p.is_relative_to(bench)
     }
-    return contents_hash(sorted(files), lab.root)
+    return files_hash(files, lab.root)

@@ -1,8 +1,8 @@
-"""A class to try the grader on, made from what the repository holds.
+"""A sample class, generated from the repository, to try the grader.
 
-The small one is about ten submissions: the reference (also as an archive), the skeleton, a few
-broken versions that lab.toml names, one that hangs among them, and one that does not compile.  The
-whole one has every accepted solution and every broken version.
+The small class has about ten submissions: the reference (also as an archive), the skeleton, the
+broken versions that lab.toml names for it, including one that hangs, and a submission that does not
+compile.  The large class has every accepted solution and every broken version.
 """
 
 import shutil
@@ -18,7 +18,7 @@ from labkit.proof.inspection import accepted_folders
 
 
 def sample_class(lab: Lab, *, everything: bool = False) -> tuple[Path, ...]:
-    """Writes the class under build/sample/NN; the submissions in order."""
+    """Writes the class under build/sample/NN; returns the submissions in order."""
     folder = build_folder(lab.root) / "sample" / lab.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

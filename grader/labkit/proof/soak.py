@@ -1,47 +1,58 @@
-"""Soaks a lab: every graded test again and again on a busy machine, with another seed each time.
+"""Soaks a lab: runs every graded test many times on a busy machine, each time with another seed.
 
-A test that gives two verdicts for one submission is a flaky test, whatever
-the submission.  So what is soaked is the reference, where every run must
-pass, or any other submission, where all runs of a test must agree.
+A test with two different verdicts for one submission is flaky.  For the reference, every run must
+pass; for any other submission, all runs of a test must agree.
 """
 
 import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from labkit.errors import SubmissionError
 from labkit.grading.grade import compiled
-from labkit.grading.run import CompiledSubmission, TestRun, run_test
+from labkit.grading.outcomes import TestRun
+from labkit.grading.run import CompiledSubmission, run_test
 from labkit.grading.threads import in_threads
 from labkit.lab.manifest import Lab
+from labkit.lab.skeleton import write_reference
 from labkit.proof.load import busy_machine
 from labkit.sandbox.detect import AUTO
 
 
 @dataclass(frozen=True)
 class Soaked:
-    """What came of all runs of one test."""
+    """The outcome of all runs of one test."""
 
     name: str
     verdicts: Counter[str]
     seconds: tuple[float, ...]
-    odd: str = ""  # what the first run said whose verdict was not the usual one
+    outlier: str = ""  # the message of the first run without the most frequent verdict
 
     @property
     def agrees(self) -> bool:
-        """All runs gave the same verdict, and none was a grader error."""
+        """Whether all runs have the same verdict, and it is not a grader error."""
         return len(self.verdicts) == 1 and "error" not in self.verdicts
 
 
 def soak(
-    lab: Lab, source: Path, *, times: int, sandbox: str = AUTO, jobs: int = 2
+    lab: Lab, source: Path | None, *, times: int, sandbox: str = AUTO, jobs: int = 2
 ) -> Iterator[Soaked]:
-    """Each test so many times, beside processes that busy-wait."""
-    with compiled(lab, source, sandbox=sandbox) as (submission, _), busy_machine():
+    """Runs each test `times` times, beside processes that busy-wait.
+
+    It tests the reference if `source` is None.
+    """
+    with ExitStack() as stack:
+        if source is None:
+            source = Path(stack.enter_context(TemporaryDirectory(prefix="labkit-soak-")))
+            write_reference(lab, source)
+        submission, _ = stack.enter_context(compiled(lab, source, sandbox=sandbox))
+        stack.enter_context(busy_machine())
         if not submission.build.ok:
             raise SubmissionError(f"{source} does not compile:\n{submission.build.output}")
         for test in lab.tests:
@@ -53,8 +64,8 @@ def _soak_test(submission: CompiledSubmission, name: str, *, times: int, jobs: i
     runs = in_threads(jobs, tasks, cancel=submission.cancel)
     verdicts = Counter(run.status for run in runs)
     usual = verdicts.most_common(1)[0][0]
-    odd = next((f"seed {i}: {r.message}" for i, r in enumerate(runs, 1) if r.status != usual), "")
-    return Soaked(name, Counter(verdicts), tuple(r.seconds for r in runs), odd)
+    messages = (f"seed {i}: {r.message}" for i, r in enumerate(runs, 1) if r.status != usual)
+    return Soaked(name, Counter(verdicts), tuple(r.seconds for r in runs), next(messages, ""))
 
 
 def _seeded(submission: CompiledSubmission, name: str, seed: int) -> Callable[[], TestRun]:
@@ -62,7 +73,7 @@ def _seeded(submission: CompiledSubmission, name: str, seed: int) -> Callable[[]
 
 
 def table(lab: Lab, soaked: list[Soaked], *, started: float) -> str:
-    """A Markdown table: each test, its verdicts, how long it took."""
+    """A Markdown table: each test, its verdicts and its durations."""
     rows = [
         "| Test | Runs | Verdicts | Median | Longest |",
         "|---|---:|---|---:|---:|",
@@ -78,6 +89,6 @@ def table(lab: Lab, soaked: list[Soaked], *, started: float) -> str:
     rows += [
         "",
         f"{lab.name}: {runs} runs in {time.monotonic() - started:.0f} s; "
-        f"{agree} of {len(soaked)} tests gave one verdict only.",
+        f"{agree} of {len(soaked)} tests had one verdict only.",
     ]
     return "\n".join(rows)

@@ -1,10 +1,10 @@
-"""Proves a lab: it accepts what is right, notices what is wrong, and hands out no secret.
+"""Proves a lab: it accepts correct solutions, rejects broken versions, and hands out no secret.
 
-A lab is a list of checks.  `labkit verify` runs them a few at a time; the pytest plugin makes an
-item of each.  Every broken version must fail the tests that it names and no others.  All tests of
-all broken versions (the full matrix) take minutes, so `make test` runs the tests that a version
-names and a seeded sample of the others, unless the lab's contents have changed since the full
-matrix was last seen to hold (record.py).
+A proof is a list of checks.  `labkit verify` runs a few at a time; the pytest plugin makes an item
+of each.  Every broken version must fail the tests that it names and no others.  All tests of all
+broken versions (the full matrix) take minutes.  So `make test` runs the tests that a version names
+and a seeded sample of the others, unless the lab's contents have changed since the full matrix last
+passed (record.py).
 """
 
 import random
@@ -28,7 +28,7 @@ from labkit.errors import (
     SubmissionError,
 )
 from labkit.grading.grade import grade_submission
-from labkit.grading.threads import LOOK_SECONDS
+from labkit.grading.threads import SIGNAL_CHECK_SECONDS
 from labkit.lab.kit import build_kit
 from labkit.lab.manifest import Accepted, Lab
 from labkit.lab.skeleton import write_accepted, write_reference
@@ -39,8 +39,8 @@ from labkit.result import MEMCHECK, WARNINGS, Result
 from labkit.sandbox.detect import AUTO
 from labkit.sandbox.watch import CancelEvent
 
-SKELETON_PERCENT: Final = 25  # the skeleton scores less
-SAMPLE_TESTS: Final = 3  # of those that a broken version should pass
+SKELETON_PERCENT: Final = 25  # the skeleton must score less
+SAMPLE_TESTS: Final = 3  # of the tests that a broken version must pass
 
 Verdict = Literal["ok", "wrong", "error"]
 
@@ -58,7 +58,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that must hold; `run` returns what is wrong, or nothing."""
+    """A requirement of a lab; `run` returns the problems."""
 
     name: str
     run: Callable[[], list[str]]
@@ -75,7 +75,7 @@ class Outcome:
 
 
 def checks(lab: Lab, options: Options) -> tuple[Check, ...]:
-    """Everything that is checked of a lab, the quick checks first."""
+    """All checks of a lab, the quick ones first."""
     listed: list[tuple[str, Callable[[], list[str]]]] = [
         ("kit/compiles", partial(_kit_compiles, lab)),
         ("skeleton/is_generated", partial(inspection.skeleton_is_generated, lab)),
@@ -99,7 +99,7 @@ def checks(lab: Lab, options: Options) -> tuple[Check, ...]:
 
 
 def run_check(check: Check) -> Outcome:
-    """Runs a check; a lab that is wrong is one verdict, a grader that breaks another."""
+    """Runs a check; its verdict tells a wrong lab ("wrong") from a grader error ("error")."""
     started = time.monotonic()
     verdict: Verdict = "ok"
     try:
@@ -115,8 +115,8 @@ def run_check(check: Check) -> Outcome:
 def verify(lab: Lab, options: Options, *, parallel: int = 2) -> Iterator[Outcome]:
     """The outcome of every check, in order.
 
-    The kit is built first, so that a compile error is reported once.  Ctrl-C ends all gradings at
-    once and leaves nothing of them behind.
+    The kit is built first, so that a compile error is reported once.  Ctrl-C ends all gradings
+    immediately and leaves nothing behind.
     """
     build_kit(lab)
     with closing(CancelEvent()) as cancel, ThreadPoolExecutor(parallel) as pool:
@@ -132,14 +132,14 @@ def verify(lab: Lab, options: Options, *, parallel: int = 2) -> Iterator[Outcome
 
 
 def _result_of(future: Future[Outcome]) -> Outcome:
-    """Waits in short steps, so that Ctrl-C is seen: see threads.LOOK_SECONDS."""
+    """Waits with a timeout, so that Ctrl-C is noticed; see threads.SIGNAL_CHECK_SECONDS."""
     while not future.done():
-        wait([future], timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+        wait([future], timeout=SIGNAL_CHECK_SECONDS, return_when=FIRST_COMPLETED)
     return future.result()
 
 
 def exit_status(outcomes: Sequence[Outcome]) -> int:
-    """Whether the lab holds, is wrong, or the grader broke."""
+    """The exit status of labkit for these outcomes."""
     verdicts = {o.verdict for o in outcomes}
     if "error" in verdicts:
         return EXIT_GRADER
@@ -155,16 +155,16 @@ def _kit_compiles(lab: Lab) -> list[str]:
 
 
 def _skeleton_scores_low(lab: Lab, options: Options) -> list[str]:
-    """It compiles without a warning, and most is left to do."""
+    """The skeleton compiles without a warning and scores less than SKELETON_PERCENT."""
     result = _grade(lab, lab.labdir, options, valgrind=False)
     problems = []
     if result.build.output:
-        problems.append(f"the compiler says:\n{result.build.output}")
+        problems.append(f"the compiler's output:\n{result.build.output}")
     points = sum(t.points for t in result.tests)
     if points >= lab.points * SKELETON_PERCENT / 100:
         passed = ", ".join(t.name for t in result.tests if t.status == "pass")
         problems.append(
-            f"it scores {points:g}, which is not under {SKELETON_PERCENT} %; passes: {passed}"
+            f"the score {points:g} is not under {SKELETON_PERCENT} %; passed tests: {passed}"
         )
     return problems
 
@@ -187,7 +187,7 @@ def _accepted_scores_full(lab: Lab, path: Path, options: Options) -> list[str]:
 def _scores_full(
     lab: Lab, source: Path, options: Options, *, covers: tuple[str, ...] | None
 ) -> list[str]:
-    """Every test of the groups passes, every time, with another seed each time."""
+    """Grades with one seed after another; every needed test must pass each time."""
     needed = {t.name for t in lab.tests if covers is None or t.group in covers}
     needed |= {WARNINGS} if lab.warnings else set()
     if lab.memcheck and needed.issuperset(lab.memcheck.tests):
@@ -204,7 +204,7 @@ def _scores_full(
 
 
 def _broken_fails_what_it_names(lab: Lab, path: Path, options: Options) -> list[str]:
-    """Neither less, or a student gets points for a bug, nor more, or one bug costs twice."""
+    """A missing failure would give points for a bug; an extra one would charge it twice."""
     version = load_broken(path, lab)
     only = None if options.full else version.fails | sample(lab, version.name, version.fails)
     with TemporaryDirectory(prefix="labkit-verify-") as folder:
@@ -213,13 +213,13 @@ def _broken_fails_what_it_names(lab: Lab, path: Path, options: Options) -> list[
         valgrind = MEMCHECK in version.fails
         result = _grade(lab, source, options, valgrind=valgrind, seed=1, only=only)
     failed = _failed(result)
-    problems = [f"passes {name}, and should fail it" for name in sorted(version.fails - failed)]
+    problems = [f"should fail: {name} ({version.what})" for name in sorted(version.fails - failed)]
     problems += [f"should pass: {_why(result, name)}" for name in sorted(failed - version.fails)]
     return problems
 
 
 def sample(lab: Lab, seed: str, fails: Collection[str]) -> frozenset[str]:
-    """A few of the tests that a broken version should pass; the same ones for the same seed."""
+    """A few of the tests that a broken version must pass, chosen by the seed."""
     others = [test.name for test in lab.tests if test.name not in fails]
     return frozenset(random.Random(seed).sample(others, min(SAMPLE_TESTS, len(others))))
 

@@ -1,1 +1,1 @@
-"""Writers: each turns a result into what one kind of reader takes, and imports nothing else."""
+"""Reports: each module writes a result for one kind of reader; it imports only the result."""

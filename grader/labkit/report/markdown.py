@@ -1,4 +1,4 @@
-"""feedback.md: what a student reads."""
+"""Writes feedback.md, the report for students."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ MAX_LINES: Final = 60
 
 
 def feedback(result: Result) -> str:
-    """A page: the score, what was broken and how to see it for oneself, the rest."""
+    """The score, each failed test and how to reproduce it, and a table of all tests."""
     return "\n".join(_lines(result)).rstrip() + "\n"
 
 
@@ -26,7 +26,7 @@ def _lines(result: Result) -> Iterator[str]:
     if not result.build.ok:
         yield "## It does not compile"
         yield ""
-        yield "No test could be run. This is what the compiler says:"
+        yield "No test could be run. The compiler's output:"
         yield ""
         yield from _block(result.build.output)
         return
@@ -34,7 +34,7 @@ def _lines(result: Result) -> Iterator[str]:
     if broken:
         yield "## The grading is not complete"
         yield ""
-        yield "The grader failed. It costs you no points: the submission has to be graded again."
+        yield "The grader failed. This costs you no points: the submission must be graded again."
         yield ""
         for test in broken:
             yield f"- `{test.shown.name}`: {_text(test.shown.message)}"
@@ -65,7 +65,7 @@ def _failure(test: TestResult, result: Result) -> Iterator[str]:
         yield ""
         yield from _block(shown.output)
     if shown.reproduce:
-        yield "See it for yourself:"
+        yield "To reproduce the failure:"
         yield ""
         yield from _block(shown.reproduce)
     if test.name == WARNINGS and result.build.output.strip():
@@ -99,7 +99,7 @@ def _table(result: Result) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Text that Markdown and HTML leave as it is."""
+    """Escapes what Markdown and HTML would interpret."""
     return re.sub(r"([\\`*_{}\[\]<>#|&~])", r"\\\1", one_line(text)).replace("\\&", "&amp;")
 
 
@@ -108,7 +108,7 @@ def _code(text: str) -> str:
 
 
 def _block(text: str) -> Iterator[str]:
-    """A fenced block; the fence is longer than any in the text."""
+    """A fenced block, whose fence is longer than any in the text."""
     lines = without_controls(text).strip("\n").split("\n")
     if len(lines) > MAX_LINES:
         cut = len(lines) - MAX_LINES

@@ -1,4 +1,4 @@
-"""What a person sees on the terminal: one submission as text, a class as a table."""
+"""Reports for the terminal: one submission as text, a class as a table."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,13 +13,13 @@ if TYPE_CHECKING:  # rich takes 30 ms to import, and one submission does not nee
 
 MAX_LINES: Final = 12
 MAX_FAILED: Final = 5  # of one submission, in the table of a class
-# What a CI runner takes as a command: "::" where a line begins, "##[" anywhere in it.
+# What a CI runner takes for a command: "::" at the beginning of a line, "##[" anywhere.
 COMMAND: Final = re.compile(r"^(\s*:)(?=:)|(#)(?=#\[)")
 MARKS: Final = {"pass": "passed", "fail": "FAILED", "error": "GRADER ERROR"}
 
 
 def summary(result: Result, folder: Path | None) -> str:
-    """The score, what failed and why, and where the complete feedback lies."""
+    """The score, the failed tests with their messages, and the path of the complete feedback."""
     return "\n".join(_summary(result, folder))
 
 

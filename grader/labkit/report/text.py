@@ -1,4 +1,4 @@
-"""Text from student code made harmless: no control characters."""
+"""Removes control characters from the text of student code."""
 
 import unicodedata
 from typing import Final
@@ -7,12 +7,12 @@ KEPT: Final = frozenset("\n\t")
 
 
 def without_controls(text: str) -> str:
-    """The text without escape sequences' start, carriage returns or marks of direction."""
+    """Replaces control characters: escapes, carriage returns, direction marks, and others."""
     return "".join(c if c in KEPT or not _control(c) else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def one_line(text: str) -> str:
-    """The same on one line."""
+    """The text without control characters, on one line."""
     return " ".join(without_controls(text).split())
 
 

@@ -1,6 +1,6 @@
 """Sandboxes of kind bwrap: bubblewrap, with private pid, net, ipc, mount and uts namespaces.
 
-A grader that is root drops to a uid of the pool first.
+A grader that runs as root first drops to a uid of the pool.
 """
 
 import os
@@ -33,28 +33,28 @@ class Bwrap:
     shares_objects = False
 
     def path_inside(self, path: Path, mounts: Sequence[Mount]) -> str:
-        """The path below the mount that holds the file."""
+        """The path of the file below its mount."""
         for mount in mounts:
             if path == mount.host:
                 return mount.inside
             if path.is_relative_to(mount.host):
                 return f"{mount.inside}/{path.relative_to(mount.host)}"
-        raise GraderError(f"no mount of the sandbox holds {path}")
+        raise GraderError(f"no mount of the sandbox contains {path}")
 
     def start(self, job: Job) -> Sandbox:
-        """Drops to a uid of the pool when root, makes the namespaces, sets the limits."""
+        """Drops root for a uid of the pool, makes the namespaces, sets the limits."""
         texts = (PASSWD, GROUP, seccomp.program())
         lease = uids.lease() if os.geteuid() == 0 else None
-        given = [_bytes_fd(text) for text in texts]
+        files = [_bytes_fd(text) for text in texts]
         argv = [*drop_privileges(lease, job.group), "bwrap", *self._namespaces(job)]
-        argv += ["--file", str(given[0]), "/etc/passwd", "--file", str(given[1]), "/etc/group"]
-        argv += ["--seccomp", str(given[2])]
+        argv += ["--file", str(files[0]), "/etc/passwd", "--file", str(files[1]), "/etc/group"]
+        argv += ["--seccomp", str(files[2])]
         argv += ["--remount-ro", "/", "--", *set_limits(job.limits)]
         argv += [a if isinstance(a, str) else self.path_inside(a, job.mounts) for a in job.argv]
         try:
-            process = start_process(argv, replace(job, fds=(*job.fds, *given)), lease=lease)
+            process = start_process(argv, replace(job, fds=(*job.fds, *files)), lease=lease)
         finally:
-            for fd in given:
+            for fd in files:
                 os.close(fd)
         return Sandbox(process=process[0], output=process[1], lease=lease, kind=self)
 
@@ -86,24 +86,24 @@ class Bwrap:
         return argv
 
     def kill(self, sandbox: Sandbox) -> None:
-        """Kills pid 1 of the sandbox, and with it all others; bwrap then ends by itself."""
+        """Kills pid 1 of the sandbox, and so all its processes; bwrap then exits."""
         try:
             children = Path(f"/proc/{sandbox.pid}/task/{sandbox.pid}/children").read_text(
                 encoding="ascii"
             )
         except (FileNotFoundError, ProcessLookupError):
-            children = ""  # it ended by itself
+            children = ""  # it has exited
         for child in children.split():
             kill_process(int(child))
         if not children:
             kill_process(sandbox.pid)
 
     def sweep(self, sandbox: Sandbox) -> None:
-        """Nothing: what the sandbox made has gone with its namespaces."""
+        """Does nothing: files and objects of the sandbox disappear with its namespaces."""
 
 
 def _bytes_fd(content: bytes) -> int:
-    """A descriptor from which this can be read once."""
+    """A descriptor from which the content can be read once."""
     read, write = os.pipe()
     os.write(write, content)
     os.close(write)

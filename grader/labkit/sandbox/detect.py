@@ -1,7 +1,7 @@
-"""Which kinds of sandbox this machine can make; fails closed.
+"""Detects which kinds of sandbox this machine can make; fails closed.
 
-To find out costs 10 ms, so the answer is kept until something changes that decides it: the boot,
-the user, bubblewrap itself, the kernel's switches.
+Detection takes 10 ms, so its result is cached until something that it depends on changes: the boot,
+the user, bubblewrap itself, the kernel's settings.
 """
 
 import json
@@ -40,22 +40,22 @@ FIRST_READABLE: Final = 'for f; do [ ! -r "$f" ] || { echo "$f"; exit 255; }; do
 
 
 def choose(wanted: str, *, secrets: Sequence[Path], notes: Path) -> SandboxKind:
-    """The kind of sandbox to grade with; GraderError, never a weaker kind than was asked for.
+    """The kind of sandbox to grade with; GraderError rather than a weaker kind than requested.
 
-    `secrets` are directories that no submission may read; `notes` keeps what was found out.
+    `secrets` are directories that no submission may read; `notes` is the file of the cache.
     """
     if wanted not in CHOICES:
         raise UsageError(f"no sandbox of kind {wanted!r}; there are: {', '.join(CHOICES)}")
     problems = []
     for name in PROTECTING if wanted == AUTO else [k for k in KINDS if k == wanted]:
-        problem, remedy = _remembered(name, notes), fix(name)
+        problem, remedy = _cached_problem(name, notes), fix(name)
         if not problem and name == "uid":
             problem = readable_secret(secrets)
             remedy = "chmod -R go= " + " ".join(str(path) for path in secrets if path.exists())
         if not problem:
             return SANDBOXES[name]
         problems.append(f"{name}: {problem}\n    to fix: {remedy}")
-    raise GraderError("no sandbox can be made to run the submission in\n  " + "\n  ".join(problems))
+    raise GraderError("no sandbox can be made for the submission\n  " + "\n  ".join(problems))
 
 
 def problem_of(name: Kind) -> str:
@@ -68,7 +68,7 @@ def problem_of(name: Kind) -> str:
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
     if name == "uid" and os.geteuid() != 0:
-        return "needs root, to become other users"
+        return "needs root, to change to other uids"
     try:
         job = Job(argv=("true",), mounts=(), limits=Limits())
         outcome = run_job(SANDBOXES[name], job, seconds=DETECT_SECONDS)
@@ -78,7 +78,7 @@ def problem_of(name: Kind) -> str:
 
 
 def fix(name: Kind) -> str:
-    """What to do when a kind of sandbox cannot be made."""
+    """How to make a kind of sandbox available."""
     if shutil.which("bwrap") is None and name == "bwrap":
         return "apt-get install bubblewrap"
     if name != "bwrap":
@@ -89,13 +89,13 @@ def fix(name: Kind) -> str:
             key = path.removeprefix("/proc/sys/").replace("/", ".")
             return f"as root: sysctl -w {key}={wanted} (and in /etc/sysctl.d, to keep it)"
     return (
-        "allow user namespaces (sysctl user.max_user_namespaces); inside a container "
-        "they are refused by its seccomp profile, run as root there to use kind uid"
+        "allow user namespaces (sysctl user.max_user_namespaces); the seccomp profile of a "
+        "container refuses them: run as root there, to use kind uid"
     )
 
 
 def readable_secret(secrets: Sequence[Path]) -> str:
-    """What a sandbox of kind uid could read of these and must not; "" when there is nothing.
+    """A problem if a sandbox of kind uid could read a file of the secrets; "" if it cannot.
 
     Root lists the files and the sandbox's uid tries each: a directory that it may enter and not
     list hides no file whose name is known.
@@ -118,12 +118,12 @@ def readable_secret(secrets: Sequence[Path]) -> str:
     if tried.stdout:
         return f"submissions could read {tried.stdout.decode(errors='replace').strip()}"
     if tried.returncode:
-        return f"cannot become uid {lease.uid}: {tried.stderr.decode(errors='replace').strip()}"
+        return f"cannot change to uid {lease.uid}: {tried.stderr.decode(errors='replace').strip()}"
     return ""
 
 
-def _remembered(name: Kind, notes: Path) -> str:
-    """problem_of(), from the notes of an earlier run where nothing has changed since."""
+def _cached_problem(name: Kind, notes: Path) -> str:
+    """Returns problem_of(), cached in `notes` until _state() changes."""
     state = _state()
     try:
         known = json.loads(notes.read_text(encoding="utf-8"))
@@ -145,7 +145,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _state() -> str:
-    """Changes when the answer may."""
+    """A text that changes when the result of problem_of() may change."""
     parts = [str(os.geteuid())]
     for tool in ("bwrap", "setpriv", "prlimit"):
         path = shutil.which(tool)

@@ -1,9 +1,9 @@
-"""What every kind of sandbox has in common.
+"""The interface of the three kinds of sandbox (bwrap.py, uid.py, none.py).
 
-One interface, three kinds (bwrap.py, uid.py, none.py).  A job names files by their path on the
-host and lists what the sandbox may read (mounts); a bwrap sandbox shows them elsewhere, the other
-kinds where they are.  Everything is decided before the first foreign instruction: limits, uid and
-no_new_privs are set between fork and exec of the job's own program (process.py).
+A job names files by their path on the host and lists what the sandbox may read (mounts).  A bwrap
+sandbox mounts them at other paths; the other kinds use the paths of the host.  Limits, uid and
+no_new_privs are set between fork and exec of the job's program (process.py), before any foreign
+code runs.
 """
 
 import shutil
@@ -22,7 +22,7 @@ from labkit.sandbox.watch import CancelEvent, Ended, Sink, Watch
 Kind = Literal["bwrap", "uid", "none"]
 KINDS: Final[tuple[Kind, ...]] = ("bwrap", "uid", "none")
 
-END_SECONDS: Final = 5.0  # for a sandbox that was told to end, or was killed
+END_SECONDS: Final = 5.0  # for the processes of a sandbox to end after they were killed
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Job:
     cwd: Path | None = None  # None: the sandbox's own temporary directory
     fds: tuple[int, ...] = ()
     stdout: int | None = None  # None: to the output, like stderr
-    group: int | None = None  # which may read the mounts; None: everybody may
+    group: int | None = None  # may read the mounts; None: all users may
     devices: bool = True  # /proc, /dev, /dev/shm and /dev/mqueue
 
 
 @dataclass
 class Sandbox:
-    """A sandbox with a job running in it; `output` is what the job prints."""
+    """A sandbox that runs a job; `output` is the read end of the job's output."""
 
     process: subprocess.Popen[bytes]
     output: int
@@ -63,11 +63,11 @@ class Sandbox:
         return self.process.pid
 
     def kill(self) -> None:
-        """Ends everything in the sandbox at once."""
+        """Kills every process of the sandbox."""
         self.kind.kill(self)
 
     def close(self) -> None:
-        """Reaps the sandbox, which has ended; sweeps what it left, frees its uid."""
+        """Reaps the sandbox after its end, sweeps what it left behind, releases its uid."""
         self.process.wait()
         self.kind.sweep(self)
         if self.directory:
@@ -77,7 +77,7 @@ class Sandbox:
 
 
 class SandboxKind(Protocol):
-    """What a kind of sandbox can do."""
+    """The operations of a kind of sandbox."""
 
     name: Kind
     shares_objects: bool  # shared memory and queues of other users are visible inside
@@ -89,20 +89,20 @@ class SandboxKind(Protocol):
         """Starts a job; OSError becomes a GraderError."""
 
     def kill(self, sandbox: Sandbox) -> None:
-        """Ends everything in the sandbox at once."""
+        """Kills every process of the sandbox."""
 
     def sweep(self, sandbox: Sandbox) -> None:
-        """Removes what the sandbox left outside of itself."""
+        """Removes what the sandbox left behind."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended that was run to its end."""
+    """How a job ended."""
 
     ended: Ended
     status: int  # as subprocess has it: negative for a signal
     output: str
-    cut: bool  # there was more output than was kept
+    cut: bool  # output was dropped
 
 
 def run_job(
@@ -125,7 +125,7 @@ def run_job(
 
 
 def how_ended(status: int) -> str:
-    """How a process ended, from its status as subprocess has it."""
+    """How a process ended; `status` is its returncode in subprocess."""
     if status >= 0:
         return f"exited with status {status}"
     named = {one.value: one.name for one in signal.Signals}
@@ -133,11 +133,11 @@ def how_ended(status: int) -> str:
 
 
 def end_sandbox(sandbox: Sandbox, watch: Watch, *, grace_s: float = 0.0) -> None:
-    """Lets a sandbox end by itself for a grace period, then kills it; reaps and sweeps."""
+    """Waits for a sandbox for a grace period, kills it if needed, then reaps and sweeps it."""
     watch.events = ()
     if watch.wait(sandbox.pid, seconds=grace_s) is not Ended.DONE:
         sandbox.kill()
         if watch.wait(sandbox.pid, seconds=END_SECONDS) is not Ended.DONE:
-            raise GraderError(f"the sandbox of process {sandbox.pid} could not be ended")
+            raise GraderError(f"the sandbox of process {sandbox.pid} could not be killed")
     sandbox.close()
     watch.close()

@@ -1,6 +1,6 @@
 """Sandboxes of kind none: a student's own code on their own machine.
 
-Limits and a clean environment, and no protection.
+They have limits and a clean environment, but no protection.
 """
 
 import os
@@ -24,16 +24,16 @@ class NoSandbox:
         return str(path)
 
     def start(self, job: Job) -> Sandbox:
-        """Limits, a temporary directory and a clean environment."""
+        """Starts a job with limits, a temporary directory and a clean environment."""
         directory = Path(tempfile.mkdtemp(prefix="labkit-sandbox-"))
-        # Processes are counted over all of the user's, so they are not limited.
+        # RLIMIT_NPROC counts all processes of the user, so it is not set.
         argv = [*set_limits(job.limits, count_processes=False), *map(str, job.argv)]
         env = ENVIRONMENT | {"HOME": str(directory), "TMPDIR": str(directory)}
         process, output = start_process(argv, job, lease=None, env=env, cwd=job.cwd or directory)
         return Sandbox(process=process, output=output, lease=None, kind=self, directory=directory)
 
     def kill(self, sandbox: Sandbox) -> None:
-        """Kills the processes that share the job's process group, never others."""
+        """Kills the processes of the job's process group, never others."""
         try:
             os.killpg(sandbox.pid, signal.SIGKILL)
         except ProcessLookupError:

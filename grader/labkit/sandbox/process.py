@@ -15,11 +15,11 @@ from labkit.sandbox.interface import Job
 ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
 FIRST_TO_DIE: Final = ("choom", "--adjust", "1000", "--")  # when memory runs out, not the grader
 UMASK: Final = 0o022  # the grader's own must not decide what modes a submission's objects have
-QUEUE_BYTES: Final = 819200  # what Linux allows every user
+QUEUE_BYTES: Final = 819200  # the default of Linux
 
 
 def drop_privileges(lease: uids.Lease | None, group: int | None = None) -> list[str]:
-    """Arguments that give up root for good, for a uid of the pool and its own group or another."""
+    """Arguments that drop root irrevocably for the leased uid and a group, or the uid's own."""
     if lease is None:
         return []
     gid = lease.uid if group is None else group
@@ -28,7 +28,7 @@ def drop_privileges(lease: uids.Lease | None, group: int | None = None) -> list[
 
 
 def set_limits(limits: Limits, *, count_processes: bool = True) -> list[str]:
-    """Arguments that set the limits; never above what this process has itself."""
+    """Arguments that set the limits, at most to the hard limits of this process."""
     wanted = [
         ("cpu", resource.RLIMIT_CPU, limits.cpu_s),
         ("fsize", resource.RLIMIT_FSIZE, limits.file_bytes),
@@ -42,7 +42,7 @@ def set_limits(limits: Limits, *, count_processes: bool = True) -> list[str]:
     for name, number, value in wanted:
         hard = resource.getrlimit(number)[1]
         most = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        if name == "cpu":  # first SIGXCPU, which says why
+        if name == "cpu":  # SIGXCPU comes first, and names the reason
             argv.append(f"--cpu={most}:{most + 1 if most == value else most}")
         else:
             argv.append(f"--{name}={most}")
@@ -57,7 +57,7 @@ def start_process(
     env: dict[str, str] = ENVIRONMENT,
     cwd: Path | None = None,
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """The process, and the reading end of what it prints."""
+    """Starts a process; returns it and the read end of its output."""
     read, write = os.pipe()
     try:
         process = subprocess.Popen(
@@ -82,7 +82,7 @@ def start_process(
 
 
 def kill_process(pid: int) -> None:
-    """Kills a process, if it is still there."""
+    """Kills a process, if it still exists."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

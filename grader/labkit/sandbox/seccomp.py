@@ -1,13 +1,12 @@
 """The system-call filter of a sandbox: what namespaces do not cover.
 
-Refused is what no lab teaches and what has the kernel's attack surface or reaches around a
-namespace: io_uring, key rings, ptrace, bpf, nested user namespaces, AF_VSOCK, kexec, and entry by
-another ABI than the machine's own.  A refused call fails with EPERM or ENOSYS; no process is
-killed for trying.
+It refuses what no lab teaches and what widens the kernel's attack surface or bypasses a namespace:
+io_uring, key rings, ptrace, bpf, nested user namespaces, AF_VSOCK, kexec, and every ABI but the
+machine's own.  A refused call fails with EPERM or ENOSYS; it does not kill the process.
 
-libseccomp compiles the filter, for whatever architecture the machine has, through pyseccomp: it
-has the interface of libseccomp's own Python binding, which is not on PyPI and as a Debian package
-is bound to the system's Python.
+libseccomp compiles the filter for the architecture of the machine.  It is called through pyseccomp,
+which has the interface of libseccomp's own Python binding: that is not on PyPI, and its Debian
+package works with the system's Python only.
 """
 
 import errno
@@ -19,7 +18,7 @@ from labkit.errors import GraderError
 
 NEW_USER: Final = 0x10000000  # CLONE_NEWUSER, linux/sched.h
 INT_MASK: Final = 0xFFFFFFFF
-AF_VSOCK: Final = 40  # socket.AF_VSOCK is not there on every build of Python
+AF_VSOCK: Final = 40  # not every build of Python has socket.AF_VSOCK
 
 REFUSED: Final = (
     "ptrace",
@@ -39,13 +38,13 @@ REFUSED: Final = (
 
 @functools.cache
 def program() -> bytes:
-    """The filter in BPF, as bwrap's --seccomp takes it; GraderError when there can be none."""
+    """The filter in BPF, as bwrap's --seccomp takes it; GraderError if it cannot be compiled."""
     try:
         import pyseccomp as seccomp  # needs libseccomp, and 15 ms
 
         rules = seccomp.SyscallFilter(seccomp.ALLOW)
         rules.set_attr(seccomp.Attr.ACT_BADARCH, seccomp.ERRNO(errno.ENOSYS))
-        # Its flags are in memory, where a filter cannot look; libc falls back to clone.
+        # A filter cannot read the flags of clone3 in memory; libc falls back to clone.
         rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")
         for name in REFUSED:
             rules.add_rule(seccomp.ERRNO(errno.EPERM), name)
@@ -60,7 +59,7 @@ def program() -> bytes:
             file.seek(0)
             compiled = file.read()
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        raise GraderError(f"no system-call filter can be made: {error}") from error
+        raise GraderError(f"the system-call filter cannot be compiled: {error}") from error
     if not compiled:
-        raise GraderError("no system-call filter can be made: libseccomp returned none")
+        raise GraderError("the system-call filter cannot be compiled: libseccomp returned none")
     return compiled

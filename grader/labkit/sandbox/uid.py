@@ -1,6 +1,6 @@
-"""Sandboxes of kind uid: a uid of its own for each, inside a container that supplies the rest.
+"""Sandboxes of kind uid: each has its own uid, inside a container that supplies the rest.
 
-No capabilities, no_new_privs; swept as that uid afterwards.
+They have no capabilities and no_new_privs, and are swept as their uid afterwards.
 """
 
 import os
@@ -29,19 +29,21 @@ REMOVE: Final = 'chmod -R u+rwx -- "$@"; rm -rf -- "$@"'
 
 
 class Uid:
-    """A uid of its own for every sandbox, inside a container that supplies the rest."""
+    """Sandboxes that each have their own uid."""
 
     name: Kind = "uid"
-    shares_objects = False  # all are visible, but those of the sandbox's own uid are its own
+    shares_objects = False  # all are visible, but their uid tells whose they are
 
     def path_inside(self, path: Path, mounts: Sequence[Mount]) -> str:  # noqa: ARG002  (the interface)
         """The path on the host."""
         return str(path)
 
     def start(self, job: Job) -> Sandbox:
-        """Drops to a uid of the pool, with a temporary directory of its own."""
+        """Drops to a uid of the pool; the job gets its own temporary directory."""
         if os.geteuid() != 0:
-            raise GraderError("sandboxes of kind uid need root: the grader must become other users")
+            raise GraderError(
+                "sandboxes of kind uid need root: the grader must change to other uids"
+            )
         lease = uids.lease()
         directory = Path(tempfile.gettempdir(), f"labkit-sandbox-{os.urandom(8).hex()}")
         argv = [*drop_privileges(lease, job.group), *set_limits(job.limits)]
@@ -56,12 +58,20 @@ class Uid:
         kill_process(sandbox.pid)
 
     def sweep(self, sandbox: Sandbox) -> None:
-        """As the sandbox's uid: kills, then removes System V objects and files."""
+        """As the sandbox's uid: kills all processes, then removes files and System V objects."""
         uid = _uid(sandbox)
         directories = [f for f in SHARED_DIRECTORIES if Path(f).is_dir()]
         find = ["find", *directories, "-xdev", "-mindepth", "1", "-user", str(uid)]
         find += ["-prune", "-exec", "sh", "-c", REMOVE, "sh", "{}", "+"]
-        find += ["-o", "-type", "d", "!", "-perm", "-o+w", "-prune"]  # nobody else's directories
+        find += [
+            "-o",
+            "-type",
+            "d",
+            "!",
+            "-perm",
+            "-o+w",
+            "-prune",
+        ]  # not below others' directories
         self.kill(sandbox)
         _wait_until_gone(uid)
         _as_uid(uid, find)
@@ -73,12 +83,12 @@ class Uid:
 
 def _uid(sandbox: Sandbox) -> int:
     if sandbox.lease is None:
-        raise GraderError("a sandbox of kind uid without a uid")
+        raise GraderError("the sandbox of kind uid has no uid")
     return sandbox.lease.uid
 
 
 def _as_uid(uid: int, argv: list[str]) -> None:
-    """Runs a command as a sandbox's uid; what it says and returns does not matter."""
+    """Runs a command as a sandbox's uid; its output and status are ignored."""
     subprocess.call(
         [*drop_privileges(uids.Lease(uid=uid, fd=-1)), *argv],
         stdin=subprocess.DEVNULL,
@@ -89,7 +99,7 @@ def _as_uid(uid: int, argv: list[str]) -> None:
 
 
 def _wait_until_gone(uid: int) -> None:
-    """A killed process lives on for a moment, and counts against the limit of the uid."""
+    """Waits for killed processes to end; until then they count against the uid's limit."""
     deadline = time.monotonic() + END_SECONDS
     while alive := [pid for pid in _processes() if _is_alive(pid, uid)]:
         try:
@@ -101,7 +111,7 @@ def _wait_until_gone(uid: int) -> None:
         finally:
             os.close(pidfd)
         if not ended:
-            raise GraderError(f"process {alive[0]} of a sandbox's uid cannot be ended")
+            raise GraderError(f"process {alive[0]} of a sandbox's uid cannot be killed")
 
 
 def _processes() -> Iterator[int]:
@@ -109,7 +119,7 @@ def _processes() -> Iterator[int]:
 
 
 def _is_alive(pid: int, uid: int) -> bool:
-    """Whether a process is of the uid and no zombie; a fork server's /proc entry is root's."""
+    """Whether a process has the uid and is not a zombie; root owns a fork server's /proc entry."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -118,7 +128,7 @@ def _is_alive(pid: int, uid: int) -> bool:
 
 
 def _sysv_objects(kind: str, uid: int) -> list[str]:
-    """Identifiers of the System V objects that a uid owns or made."""
+    """Identifiers of the System V objects that a uid owns or created."""
     try:
         lines = Path(f"/proc/sysvipc/{kind}").read_text(encoding="ascii").splitlines()
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""User ids for sandboxes: a pool, and a lease so that no two sandboxes share one.
+"""A pool of uids for sandboxes; a lease ensures that no two sandboxes share one.
 
-The kernel's uid 0 has no process limit, and RLIMIT_NPROC counts per uid, so
-a grader that runs as root gives every sandbox a uid of its own.  A lease is
-a locked file: it ends with its holder, however that process dies.
+The kernel does not limit the processes of uid 0, and RLIMIT_NPROC counts per uid.  So a grader that
+runs as root gives every sandbox its own uid.  A lease is a locked file: it ends with the process
+that has locked it.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from typing import Final
 from labkit.errors import GraderError
 
 POOL: Final = range(61000, 62000)
-KILLERS: Final = range(62000, 63000)  # of each in the pool its own: see kill_all()
+KILLERS: Final = range(62000, 63000)  # one for each uid of the pool; see kill_all()
 LOCK_DIRECTORIES: Final = (Path("/run/labkit"), Path("/tmp/.labkit-uids"))
 
 
@@ -33,9 +33,9 @@ class Lease:
 
 
 def lease() -> Lease:
-    """A uid that no other sandbox of this machine has now."""
+    """A uid that no other sandbox on this machine uses."""
     folder = _lock_folder()
-    start = int.from_bytes(os.urandom(2), "big")  # a used uid rests for a while
+    start = int.from_bytes(os.urandom(2), "big")  # a released uid is not reused at once
     for i in range(len(POOL)):
         uid = POOL[(start + i) % len(POOL)]
         fd = os.open(
@@ -51,8 +51,9 @@ def lease() -> Lease:
 def kill_all(uid: int) -> None:
     """Kills every process of a uid of the pool with one kill(-1).
 
-    These processes may try to kill the killer first.  They may signal a process whose real or
-    saved uid is theirs; the killer has it as its effective uid only, which permits it to kill.
+    These processes may try to kill the killer first, but a process can only signal processes
+    whose real or saved uid is its own.  The killer has their uid as its effective uid only; that
+    permits it to signal them.
     """
     killer = KILLERS[POOL.index(uid)]
     pid = os.fork()
@@ -68,7 +69,7 @@ def kill_all(uid: int) -> None:
         finally:
             os._exit(status)
     if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
-        raise GraderError(f"cannot become uid {killer} to end the processes of uid {uid}")
+        raise GraderError(f"cannot change to uid {killer} to kill the processes of uid {uid}")
 
 
 def _lock_folder() -> Path:
@@ -86,5 +87,5 @@ def _lock_folder() -> Path:
             and not folder.is_symlink()
         ):
             return folder
-        problems.append(f"{folder} is not a directory of root's own")
-    raise GraderError("no place for the locks of sandbox uids: " + "; ".join(problems))
+        problems.append(f"{folder} is not a directory that only root can use")
+    raise GraderError("no directory for the locks of sandbox uids: " + "; ".join(problems))

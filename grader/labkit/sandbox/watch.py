@@ -1,6 +1,6 @@
-"""Waiting with a deadline: drains pipes into capped buffers while processes run.
+"""Waits for processes with a deadline, and drains pipes into capped buffers meanwhile.
 
-It never sleeps in steps: it wakes when a byte arrives, a process ends, the deadline is over, or
+It does not poll in intervals: it wakes when a byte arrives, a process ends, the deadline passes, or
 the run is cancelled.
 """
 
@@ -25,20 +25,20 @@ class Ended(Enum):
 
 @dataclass
 class Sink:
-    """Keeps the first `limit_bytes` of what is written to a pipe, drops the rest."""
+    """Keeps the first `limit_bytes` bytes that are written to a pipe, and drops the rest."""
 
     limit_bytes: int
     kept: bytearray = field(default_factory=bytearray)
     dropped_bytes: int = 0
 
     def feed(self, data: bytes) -> None:
-        """Keeps what was read, up to the limit."""
+        """Keeps the data, up to the limit."""
         free = self.limit_bytes - len(self.kept)
         self.kept += data[:free]
         self.dropped_bytes += max(0, len(data) - free)
 
     def text(self) -> str:
-        """What was kept, as text, whatever the bytes are."""
+        """The kept bytes as text; invalid UTF-8 is replaced."""
         text = self.kept.decode("utf-8", errors="replace")
         if self.dropped_bytes:
             text += f"\n[{self.dropped_bytes} more bytes were cut]\n"
@@ -46,14 +46,14 @@ class Sink:
 
 
 class CancelEvent:
-    """Tells every waiting thread that the run is to end now."""
+    """Wakes every waiting thread when the run is cancelled."""
 
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.is_set = False
 
     def set(self) -> None:
-        """Wakes every wait, now and later."""
+        """Wakes every current and future wait."""
         self.is_set = True
         os.eventfd_write(self.fd, 1)
 
@@ -63,9 +63,9 @@ class CancelEvent:
 
 
 class Watch:
-    """Drains the given pipes; `wait` ends when a process does.
+    """Drains pipes while it waits for a process to end.
 
-    The pipes are closed at their end of file or in close().
+    Pipes are closed at end-of-file or in close().
     """
 
     def __init__(self, pipes: Mapping[int, Sink], events: Sequence[CancelEvent] = ()) -> None:
@@ -77,9 +77,9 @@ class Watch:
             self.poll.register(fd, select.POLLIN)
 
     def wait(self, pid: int, *, seconds: float) -> Ended:
-        """Waits until the child `pid` has ended (it is not reaped), or the time is over.
+        """Waits until the child `pid` has ended (it is not reaped), or the time has passed.
 
-        With a time of 0 it polls once.
+        With 0 seconds it polls once.
         """
         deadline = time.monotonic() + seconds
         pidfd = os.pidfd_open(pid)
@@ -119,7 +119,7 @@ class Watch:
         return False
 
     def close(self) -> None:
-        """Reads what is still in the pipes (at most what a pipe holds), then closes them."""
+        """Reads what is left in the pipes (at most the capacity of a pipe), then closes them."""
         for fd in list(self.pipes):
             for _ in range(16):
                 if not self._read(fd):

@@ -1,4 +1,4 @@
-"""Sandboxes, of every kind that this machine can make: limits, deadline, clean ends."""
+"""Sandboxes of every kind that this machine can make: limits, deadline, sweep."""
 
 import os
 import sys
@@ -25,18 +25,18 @@ PROTECTING: Final[tuple[Kind, ...]] = ("bwrap", "uid")
 
 @pytest.fixture(params=["bwrap", "uid", "none"])
 def kind(request: pytest.FixtureRequest) -> SandboxKind:
-    """Each kind, where it can be had."""
-    return at_hand(request.param)
+    """Each kind of sandbox that this machine can make."""
+    return available_kind(request.param)
 
 
 @pytest.fixture(params=PROTECTING)
 def protecting(request: pytest.FixtureRequest) -> SandboxKind:
-    """Each kind that is for foreign code, where it can be had."""
-    return at_hand(request.param)
+    """Each kind for foreign code that this machine can make."""
+    return available_kind(request.param)
 
 
-def at_hand(name: Kind) -> SandboxKind:
-    """A kind of sandbox; skips the test where there is none."""
+def available_kind(name: Kind) -> SandboxKind:
+    """A kind of sandbox; skips the test if this machine cannot make it."""
     problem = problem_of(name)
     if problem:
         pytest.skip(f"{name}: {problem}")
@@ -50,15 +50,15 @@ def shell(
     return run_job(kind, Job(argv=("sh", "-c", script), mounts=(), limits=limits), seconds=seconds)
 
 
-def test_a_job_runs_and_its_status_and_output_come_back(kind: SandboxKind) -> None:
-    """Both streams, in a temporary folder of its own, with no environment of the grader's."""
+def test_the_status_and_output_of_a_job_are_returned(kind: SandboxKind) -> None:
+    """The job has its own temporary directory, and no variable of the grader's environment."""
     os.environ["LABKIT_TEST_SECRET"] = "secret"
     outcome = shell(kind, 'cd "$TMPDIR" && touch x && ls; echo no >&2; env | grep SECRET; exit 7')
     assert (outcome.ended, outcome.status, outcome.output) == (Ended.DONE, 7, "x\nno\n")
 
 
 def test_a_mount_is_read_only(kind: SandboxKind) -> None:
-    """What is mounted can be read; in a sandbox that protects it cannot be written."""
+    """A mounted file can be read; a sandbox that protects does not let a job write it."""
     shown = Path("/tmp", f"labkit-mount-{os.getpid()}")
     shown.mkdir()
     try:
@@ -85,7 +85,7 @@ def test_the_umask_is_the_same_for_every_grader(kind: SandboxKind) -> None:
 
 
 def test_a_deadline_ends_the_whole_sandbox(kind: SandboxKind) -> None:
-    """With all that runs in it where it protects."""
+    """A sandbox that protects leaves no process behind."""
     marker = f"31{os.getpid()}"
     outcome = shell(kind, f"trap '' TERM; sleep {marker} & sleep {marker}", seconds=0.3)
     assert outcome.ended is Ended.DEADLINE
@@ -94,7 +94,7 @@ def test_a_deadline_ends_the_whole_sandbox(kind: SandboxKind) -> None:
 
 
 def test_output_is_capped_and_drained(kind: SandboxKind) -> None:
-    """A flood ends by its own limit, not by filling the grader's memory."""
+    """All output is read, but only the first bytes are kept."""
     outcome = shell(kind, "yes | head -c 10000000; exit 3")
     assert outcome.status == 3
     assert len(outcome.output) < 1100
@@ -102,14 +102,14 @@ def test_output_is_capped_and_drained(kind: SandboxKind) -> None:
 
 
 def test_cpu_time_is_limited(kind: SandboxKind) -> None:
-    """A loop ends by SIGXCPU or SIGKILL."""
+    """An endless loop ends by SIGXCPU or SIGKILL."""
     outcome = shell(kind, "while :; do :; done", limits=msgspec.structs.replace(LIMITS, cpu_s=1))
     assert outcome.ended is Ended.DONE
     assert outcome.status in (-24, -9, 128 + 24, 128 + 9)
 
 
 def test_processes_are_limited(protecting: SandboxKind) -> None:
-    """A fork bomb stops at the limit, and nothing of it is left."""
+    """A fork bomb stops at the limit, and no process of it is left."""
     marker = f"32{os.getpid()}"
     script = f"i=0; while [ $i -lt 100 ]; do setsid sleep {marker} & i=$((i + 1)); done; echo all"
     outcome = shell(protecting, script)  # a shell that cannot fork ends
@@ -119,7 +119,7 @@ def test_processes_are_limited(protecting: SandboxKind) -> None:
 
 
 def test_nothing_is_left_behind(protecting: SandboxKind) -> None:
-    """Daemons and files go with the sandbox, closed folders too."""
+    """Daemons and files are removed, including those in directories without permissions."""
     marker = f"labkit-left-{os.getpid()}"
     folders = [Path(folder, marker) for folder in ("/tmp", "/var/tmp", "/dev/shm")]
     script = (
@@ -131,8 +131,8 @@ def test_nothing_is_left_behind(protecting: SandboxKind) -> None:
     assert not _running(f"sleep\00033{os.getpid()}\0")
 
 
-def test_root_is_given_up(protecting: SandboxKind) -> None:
-    """No capabilities, no way to gain any."""
+def test_root_is_dropped(protecting: SandboxKind) -> None:
+    """A job has no capabilities and cannot gain any."""
     outcome = shell(protecting, "id -u; grep -E '^(CapEff|NoNewPrivs)' /proc/self/status")
     uid, capabilities, privileges = outcome.output.splitlines()
     assert uid != "0"
@@ -141,22 +141,20 @@ def test_root_is_given_up(protecting: SandboxKind) -> None:
 
 
 def test_processes_that_kill_all_others_are_killed() -> None:
-    """Of several that kill all others of their uid, for ever, none is left, nor of their files."""
+    """Processes that kill all others of their uid in a loop are killed; no file is left."""
     marker = Path("/tmp", f"labkit-killer-{os.getpid()}")
     script = f": > {marker}; setsid sh -c 'while :; do kill -9 -1; done' & exec sleep 5"
     for _ in range(5):
-        assert shell(at_hand("uid"), script).ended is Ended.DONE
+        assert shell(available_kind("uid"), script).ended is Ended.DONE
         assert not marker.exists()
 
 
-def test_a_working_directory_is_open_to_its_own_sandboxes_alone(
-    tmp_path: Path,
-) -> None:
-    """Two submissions are graded at once, and one knows the name of the other's folder."""
-    kind = at_hand("uid")
+def test_only_its_own_sandboxes_can_read_a_working_directory(tmp_path: Path) -> None:
+    """A submission cannot read the directory of another that is graded at the same time."""
+    kind = available_kind("uid")
     for name in ("puppet", "test_graded"):
         (tmp_path / name).touch()
-    kit = Kit(tmp_path, "0", "gcc", (), (), submission_flags=(), program_flags=(), tests=())
+    kit = Kit(tmp_path, "0", "gcc", (), (), (), (), memcheck_flags=(), valgrind_factor=1, tests=())
     with working_directory(kit) as own, working_directory(kit) as other:
         for directory in (own, other):
             (directory.made / "submission.so").write_text("all of it\n", encoding="utf-8")
@@ -169,7 +167,7 @@ def test_a_working_directory_is_open_to_its_own_sandboxes_alone(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a pool of uids")
 def test_no_two_sandboxes_share_a_uid() -> None:
-    """Not even two of one grader."""
+    """Leases of one grader differ, too."""
     leases = [lease() for _ in range(5)]
     assert len({each.uid for each in leases}) == 5
     assert all(each.uid in POOL for each in leases)
@@ -177,16 +175,16 @@ def test_no_two_sandboxes_share_a_uid() -> None:
         each.release()
 
 
-def test_a_path_below_no_mount_is_a_grader_error() -> None:
-    """It is noticed before anything runs."""
+def test_a_path_outside_all_mounts_is_a_grader_error() -> None:
+    """The error is raised before anything runs."""
     job = Job(argv=(Path("/etc/shadow"),), mounts=(), limits=LIMITS)
     with pytest.raises(GraderError, match="no mount"):
-        run_job(at_hand("bwrap"), job, seconds=1)
+        run_job(available_kind("bwrap"), job, seconds=1)
 
 
 def test_a_bwrap_sandbox_allows_no_user_namespace_inside() -> None:
-    """The filter refuses what would reach around the sandbox; ordinary work goes on."""
-    outcome = shell(at_hand("bwrap"), "unshare --user true; echo still here | cat")
+    """The filter refuses unshare; ordinary commands work."""
+    outcome = shell(available_kind("bwrap"), "unshare --user true; echo still here | cat")
     assert "not permitted" in outcome.output
     assert outcome.output.endswith("still here\n")
 
@@ -194,7 +192,7 @@ def test_a_bwrap_sandbox_allows_no_user_namespace_inside() -> None:
 def test_a_bwrap_sandbox_allows_no_vsock_inside() -> None:
     """Also with bits set above the int that the kernel takes of the argument."""
     outcome = shell(
-        at_hand("bwrap"),
+        available_kind("bwrap"),
         """cat >vsock.c <<'END'
         #include <errno.h>
         #include <sys/syscall.h>
@@ -214,12 +212,12 @@ END
 
 
 def test_without_a_filter_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is refused loudly, never made with an empty filter."""
-    at_hand("bwrap")
+    """A sandbox is refused with an error; it never runs with an empty filter."""
+    available_kind("bwrap")
     seccomp.program.cache_clear()
     monkeypatch.setitem(sys.modules, "pyseccomp", None)
     before = len(list(Path("/proc/self/fd").iterdir()))
-    assert "no system-call filter can be made" in problem_of("bwrap")
+    assert "the system-call filter cannot be compiled" in problem_of("bwrap")
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     monkeypatch.undo()
     assert problem_of("bwrap") == ""
@@ -245,7 +243,7 @@ def test_no_readable_secret_is_overlooked() -> None:
 
 
 def _running(command: str) -> bool:
-    """Whether any process has this command line, and is no zombie."""
+    """Whether a process has this command line; a zombie has none."""
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             try:

@@ -1,0 +1,41 @@
+"""What the steps of a grading find out: data alone, from which score.py makes points."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkit.result import Diagnostic, Finding, Status
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """The outcome of compiling a submission."""
+
+    ok: bool
+    submission: Path | None  # submission.so, when the lab has one
+    programs: Path
+    output: str  # of the compiler
+    warnings: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True)
+class TestRun:
+    """The outcome of one test."""
+
+    __test__ = False  # for pytest: not a class of tests
+
+    name: str
+    status: Status
+    message: str = ""  # the test's own explanation
+    output: str = ""  # what the submission printed
+    seconds: float = 0.0
+    hung: bool = False  # the submission did not end
+
+
+@dataclass(frozen=True)
+class MemcheckRun:
+    """The outcome of the Valgrind pass."""
+
+    status: Status
+    message: str = ""
+    findings: tuple[Finding, ...] = ()
+    seconds: float = 0.0
