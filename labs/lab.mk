@@ -22,10 +22,9 @@ BUILD ?= build
 HIDDEN ?=
 TEST ?=
 SEED ?=
-SUBMISSION ?=
-GIVEN ?=
-PROGRAMS ?=
-GIVEN_PROGRAMS ?=
+# What a lab's Makefile does not name there is not, whatever the environment holds.
+$(foreach v,SUBMISSION GIVEN PROGRAMS GIVEN_PROGRAMS,\
+    $(if $(filter file,$(origin $(v))),,$(eval $(v) :=)))
 CC := gcc
 
 # ---- flags: one per line, with the reason ----------------------------------

@@ -6,7 +6,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from labkit.errors import EXIT_GRADED, EXIT_GRADER, EXIT_INTERRUPTED, GraderError, SubmissionError
+from labkit.errors import (
+    EXIT_GRADED,
+    EXIT_GRADER,
+    EXIT_INTERRUPTED,
+    GraderError,
+    Interrupted,
+    SubmissionError,
+)
 from labkit.grading.grade import (
     JOBS,
     choose_sandbox,
@@ -65,7 +72,7 @@ def grade_class(
         except (SubmissionError, GraderError) as error:
             yield ClassEntry(path.name, None, str(error)), error.exit_code
             continue
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Interrupted):
             yield ClassEntry(path.name, None, "interrupted"), EXIT_INTERRUPTED
             return
         write_result(result, result_folder(lab, submission_name(path)))

@@ -26,6 +26,7 @@ TOOLS: Final = (
     Tool("setpriv", "util-linux", grading=False),
     Tool("ipcrm", "util-linux", grading=False),
     Tool("find", "findutils", grading=False),
+    Tool("xargs", "findutils", grading=False),
     Tool("chgrp", "coreutils", grading=False),
     Tool("unifdef", "unifdef", grading=False),
     Tool("patch", "patch", grading=False),

@@ -63,6 +63,15 @@ def test_a_makefile_without_valid_file_names(tmp_path: Path, line: str, message:
     assert message in str(caught.value)
 
 
+def test_the_environment_names_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a CI system calls its variables."""
+    text = f"LAB := 08-twice\nSUBMISSION := twice.c\ninclude {ROOT}/labs/lab.mk\n"
+    (tmp_path / "Makefile").write_text(text, encoding="utf-8")
+    for name in ("SUBMISSION", "GIVEN", "PROGRAMS", "GIVEN_PROGRAMS"):
+        monkeypatch.setenv(name, "other.c")
+    assert read_sources(tmp_path) == Sources(submission=("twice.c",))
+
+
 def put(key: str, value: object) -> Change:
     """Sets a top-level key."""
     return lambda table: table.update({key: value})
@@ -87,6 +96,10 @@ def put_test(key: str, value: object) -> Change:
         (put("groups", {}), "test[doubles].group: there is no group 'all'"),
         (put("memcheck", {"points": 20, "tests": ["no"]}), "memcheck.tests: there is no test 'no'"),
         (put("memcheck", {"points": 20, "tests": []}), "memcheck.tests: expected array of length"),
+        (
+            put("memcheck", {"points": 20, "tests": ["doubles", "doubles"]}),
+            "memcheck.tests: names 'doubles' twice",
+        ),
         (put("warnings", {"points": -1}), "warnings.points: expected float > 0"),
         (put("warnings", {"points": 11}), "points: the sum is 101, not 100"),
         (put("accepted", {"x": {"covers": ["no"]}}), "accepted.x.covers: there is no group"),

@@ -42,6 +42,14 @@ def test_a_finding_shows_the_students_lines_only() -> None:
     assert report.complete
 
 
+def test_a_forked_child_is_told_what_it_did() -> None:
+    """Valgrind's note that the kit changed an option there (log_no_leaks()) is no finding."""
+    note = "==5== Handling new value --leak-check=no for option --leak-check=no\n"
+    assert parse(note + INVALID + ENDED, files=["ring.c"]) == parse(
+        INVALID + ENDED, files=["ring.c"]
+    )
+
+
 def test_a_finding_without_a_frame_of_the_students_does_not_count() -> None:
     """Errors of the kit or libc are not the student's."""
     assert parse(INVALID + ENDED, files=["other.c"]).findings == ()

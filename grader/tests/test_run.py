@@ -1,16 +1,20 @@
 """Runs of the test binary: its exit statuses, and the descriptors of interrupted passes."""
 
 import re
+import signal
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from labkit.errors import Interrupted
+from labkit import batch
+from labkit.errors import EXIT_INTERRUPTED, Interrupted
 from labkit.grading.grade import compiled
 from labkit.grading.run import TestExit, run_memcheck, run_test
 from labkit.lab.manifest import load_lab
 from labkit.lab.skeleton import write_reference
+from labkit.result import Result
+from labkit.sandbox.interface import how_ended
 
 LAB: Final = "08-twice"
 HEADER: Final = Path(__file__).parents[2] / "labs/testkit/shared/exit_status.h"
@@ -37,3 +41,25 @@ def test_an_interrupted_pass_leaves_no_descriptor_open(new_lab_root: Path, tmp_p
             with pytest.raises(Interrupted):
                 run_test(submission, "twice_doubles")
         assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_every_end_of_a_process_has_words() -> None:
+    """A process can be killed by any of the real-time signals too, most of which have no name."""
+    for number in range(1, signal.SIGRTMAX + 1):
+        assert how_ended(-number).startswith("was killed by ")
+    assert how_ended(-signal.SIGKILL) == "was killed by SIGKILL"
+    assert how_ended(3) == "exited with status 3"
+
+
+def test_a_class_that_is_interrupted_keeps_what_it_has(
+    new_lab_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the interruption arrives."""
+
+    def interrupted(*_: object) -> Result:
+        raise Interrupted
+
+    monkeypatch.setattr(batch, "grade", interrupted)
+    lab = load_lab(new_lab_root, LAB)
+    [(entry, status)] = batch.grade_class(lab, [Path("a"), Path("b")], batch.GradeOptions())
+    assert (entry.problem, status) == ("interrupted", EXIT_INTERRUPTED)

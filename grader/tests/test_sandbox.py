@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from labkit.grading.working_directory import working_directory
 from labkit.lab.kit import Kit
 from labkit.limits import Limits
 from labkit.sandbox import seccomp
-from labkit.sandbox.detect import SANDBOXES, problem_of
+from labkit.sandbox.detect import SANDBOXES, problem_of, readable_secret
 from labkit.sandbox.interface import Job, Kind, Mount, Outcome, SandboxKind, run_job
 from labkit.sandbox.uids import POOL, lease
 from labkit.sandbox.watch import Ended
@@ -71,6 +72,16 @@ def test_a_mount_is_read_only(kind: SandboxKind) -> None:
     finally:
         (shown / "file").unlink()
         shown.rmdir()
+
+
+def test_the_umask_is_the_same_for_every_grader(kind: SandboxKind) -> None:
+    """The modes of a submission's objects are graded."""
+    before = os.umask(0o077)
+    try:
+        outcome = shell(kind, "umask")
+    finally:
+        os.umask(before)
+    assert outcome.output == "0022\n"
 
 
 def test_a_deadline_ends_the_whole_sandbox(kind: SandboxKind) -> None:
@@ -178,14 +189,57 @@ def test_a_bwrap_sandbox_allows_no_user_namespace_inside() -> None:
     assert outcome.output.endswith("still here\n")
 
 
+def test_a_bwrap_sandbox_allows_no_vsock_inside() -> None:
+    """Also with bits set above the int that the kernel takes of the argument."""
+    outcome = shell(
+        available_kind("bwrap"),
+        """cat >vsock.c <<'END'
+        #include <errno.h>
+        #include <sys/syscall.h>
+        #include <unistd.h>
+        int main(void)
+        {
+            if (syscall(SYS_socket, 40L, 1L, 0L) != -1 || errno != EAFNOSUPPORT)
+                return 1;
+            if (syscall(SYS_socket, 1L << 32 | 40, 1L, 0L) != -1 || errno != EAFNOSUPPORT)
+                return 2;
+            return 0;
+        }
+END
+        gcc -o vsock vsock.c && ./vsock""",
+    )
+    assert outcome.status == 0, outcome.output
+
+
 def test_without_a_filter_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sandbox is refused with an error; it never runs with an empty filter."""
     available_kind("bwrap")
     seccomp.program.cache_clear()
     monkeypatch.setitem(sys.modules, "pyseccomp", None)
+    before = len(list(Path("/proc/self/fd").iterdir()))
     assert "the system-call filter cannot be compiled" in problem_of("bwrap")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     monkeypatch.undo()
     assert problem_of("bwrap") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
+def test_no_readable_secret_is_overlooked() -> None:
+    """Neither behind a directory that may be entered and not listed, nor behind a link."""
+    with tempfile.TemporaryDirectory() as name:
+        top = Path(name)
+        secret = top / "real/01-lab/lab.c"
+        secret.parent.mkdir(parents=True)
+        secret.write_text("the solution", encoding="utf-8")
+        (top / "solutions").symlink_to("real")
+        for path in (top, secret.parent.parent, secret.parent):
+            path.chmod(0o711)
+        secret.chmod(0o600)
+        assert readable_secret([top / "solutions", top / "nothing"]) == ""
+        secret.chmod(0o644)
+        assert "could read" in readable_secret([top / "solutions", top / "nothing"])
+        top.chmod(0o700)
+        assert readable_secret([top / "solutions"]) == ""
 
 
 def _running(command: str) -> bool:

@@ -128,7 +128,7 @@ static void assert_environment_inherited(int in, int out)
     IN_PUPPET(setenv, arena_string("LAB_WORD"), arena_string("inherited"), 1);
     IN_PUPPET(umask, 027);
     if (IN_PUPPET(chdir, arena_string(directory)) != 0)
-        testkit_broken("the puppet cannot change its directory to %s", directory);
+        fail_msg("chdir(\"%s\") failed in the process that calls pipeline_run()", directory);
     snprintf(expected, sizeof expected, "inherited 0027 %s\n", directory);
 
     struct pipeline pipeline = PIPELINE(CMD("only-here"), CMD("cat"));
@@ -138,7 +138,7 @@ static void assert_environment_inherited(int in, int out)
     int result = run_pipeline(pipeline, IN, OUT);
     int error = errno;
 
-    free(run_shell("rm -r \"$1\"", directory));
+    free(run_shell("rm -rf \"$1\" || true", directory));
     errno = error;
     assert_succeeds(result);
     if (pipeline.status[0] == W_EXITCODE(127, 0))

@@ -40,6 +40,8 @@ LEAK: Final = re.compile(
 )
 MAX_PLACES: Final = 100  # address ranges of the code; few, as one process forks all puppets
 SUMMARY: Final = "ERROR SUMMARY: "
+# What Valgrind says of log_no_leaks() (valgrind_log.h), with no empty line before the next record.
+OPTION_CHANGED: Final = "Handling new value "
 SUBMISSION: Final = "submission.so"
 
 
@@ -64,7 +66,8 @@ def parse(log: str, *, files: Collection[str]) -> Report:
     code: set[range] = set()
     for line in log.splitlines():
         if match := LINE.match(line):
-            lines.setdefault(int(match[1]), []).append(match[2])
+            text = "" if match[2].startswith(OPTION_CHANGED) else match[2]
+            lines.setdefault(int(match[1]), []).append(text)
         elif match := LOADED.match(line):
             loaded.add(int(match[1]))
         elif (match := LOADED_AT.match(line)) and len(code) <= MAX_PLACES:

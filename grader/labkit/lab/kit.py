@@ -171,7 +171,7 @@ def _printed(lab: Lab, what: str) -> list[str]:
 def _list_tests(binary: Path) -> Iterator[ListedTest]:
     """The tests that the test binary lists: a line for each, with file, name and rule."""
     for line in _output(str(binary), "--list").splitlines():
-        file, name, rule = line.split("\t")
+        file, name, rule = line.split("\t", maxsplit=2)
         yield ListedTest(name=name, rule=rule, public=Path(file).name == PUBLIC_TESTS)
 
 

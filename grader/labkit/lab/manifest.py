@@ -7,6 +7,7 @@ Every error in lab.toml is reported with file and key.
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -220,6 +221,11 @@ def _contradictions(lab: Lab) -> list[str]:
         f"memcheck.tests: there is no test {name!r}"
         for name in (lab.memcheck.tests if lab.memcheck else ())
         if name not in names
+    ]
+    problems += [
+        f"memcheck.tests: names {name!r} twice"
+        for name, count in Counter(lab.memcheck.tests if lab.memcheck else ()).items()
+        if count > 1
     ]
     problems += [
         f"accepted.{name}.covers: there is no group {group!r}"

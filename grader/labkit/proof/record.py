@@ -41,5 +41,8 @@ def _path(lab: Lab) -> Path:
 def _contents(lab: Lab) -> str:
     """A hash of all that verdicts depend on, except the grader's Python code and the compiler."""
     files = {*kit_files(lab), *(lab.labdir / name for name in lab.files)}
-    files |= {p for p in lab.soldir.rglob("*") if p.suffix in SUFFIXES and "bench" not in p.parts}
+    bench = lab.soldir / "bench"
+    files |= {
+        p for p in lab.soldir.rglob("*") if p.suffix in SUFFIXES and not p.is_relative_to(bench)
+    }
     return files_hash(files, lab.root)

@@ -43,8 +43,9 @@ class Bwrap:
 
     def start(self, job: Job) -> Sandbox:
         """Drops root for a uid of the pool, makes the namespaces, sets the limits."""
+        texts = (PASSWD, GROUP, seccomp.program())
         lease = uids.lease() if os.geteuid() == 0 else None
-        files = [_bytes_fd(text) for text in (PASSWD, GROUP, seccomp.program())]
+        files = [_bytes_fd(text) for text in texts]
         argv = [*drop_privileges(lease, job.group), "bwrap", *self._namespaces(job)]
         argv += ["--file", str(files[0]), "/etc/passwd", "--file", str(files[1]), "/etc/group"]
         argv += ["--seccomp", str(files[2])]

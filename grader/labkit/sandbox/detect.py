@@ -36,6 +36,7 @@ SWITCHES: Final = (
     *NAMESPACE_SWITCHES,
 )
 DETECT_SECONDS: Final = 10.0
+FIRST_READABLE: Final = 'for f; do [ ! -r "$f" ] || { echo "$f"; exit 255; }; done'  # 255: no more
 
 
 def choose(wanted: str, *, secrets: Sequence[Path], notes: Path) -> SandboxKind:
@@ -59,7 +60,10 @@ def choose(wanted: str, *, secrets: Sequence[Path], notes: Path) -> SandboxKind:
 
 def problem_of(name: Kind) -> str:
     """Why this machine cannot make sandboxes of a kind; "" when it can."""
-    own: dict[Kind, tuple[str, ...]] = {"bwrap": ("bwrap",), "uid": ("setpriv", "find", "ipcrm")}
+    own: dict[Kind, tuple[str, ...]] = {
+        "bwrap": ("bwrap",),
+        "uid": ("setpriv", "find", "xargs", "ipcrm"),
+    }
     for tool in ("choom", "prlimit", *own.get(name, ())):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
@@ -91,24 +95,31 @@ def fix(name: Kind) -> str:
 
 
 def readable_secret(secrets: Sequence[Path]) -> str:
-    """A problem if a sandbox of kind uid could read a file of the secrets; "" if it cannot."""
+    """A problem if a sandbox of kind uid could read a file of the secrets; "" if it cannot.
+
+    Root lists the files and the sandbox's uid tries each: a directory that it may enter and not
+    list hides no file whose name is known.
+    """
+    paths = [str(path) for path in secrets if path.exists()]
+    if not paths:
+        return ""
+    find = ["find", "-L", *paths, "-type", "f", "-print0"]
+    listed = subprocess.run(find, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     lease = uids.lease()
-    find = ["find", *(str(path) for path in secrets if path.exists())]
-    find += ["-type", "f", "-readable", "-print", "-quit"]
     try:
-        found = subprocess.run(
-            [*drop_privileges(lease), *find],
-            stdin=subprocess.DEVNULL,
+        tried = subprocess.run(
+            [*drop_privileges(lease), "xargs", "-0", "-r", "sh", "-c", FIRST_READABLE, "sh"],
+            input=listed.stdout,
             capture_output=True,
-            text=True,
-            errors="replace",
             check=False,
         )
     finally:
         lease.release()
-    if found.returncode and not found.stderr.startswith("find: "):  # it may not enter: good
-        return f"cannot change to uid {lease.uid}: {found.stderr.strip()}"
-    return f"submissions could read {found.stdout.strip()}" if found.stdout else ""
+    if tried.stdout:
+        return f"submissions could read {tried.stdout.decode(errors='replace').strip()}"
+    if tried.returncode:
+        return f"cannot change to uid {lease.uid}: {tried.stderr.decode(errors='replace').strip()}"
+    return ""
 
 
 def _cached_problem(name: Kind, notes: Path) -> str:

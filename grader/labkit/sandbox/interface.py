@@ -126,9 +126,10 @@ def run_job(
 
 def how_ended(status: int) -> str:
     """How a process ended; `status` is its returncode in subprocess."""
-    if status < 0:
-        return f"was killed by {signal.Signals(-status).name}"
-    return f"exited with status {status}"
+    if status >= 0:
+        return f"exited with status {status}"
+    named = {one.value: one.name for one in signal.Signals}
+    return f"was killed by {named.get(-status, f'signal {-status}')}"
 
 
 def end_sandbox(sandbox: Sandbox, watch: Watch, *, grace_s: float = 0.0) -> None:

@@ -14,6 +14,7 @@ from labkit.sandbox.interface import Job
 
 ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
 FIRST_TO_DIE: Final = ("choom", "--adjust", "1000", "--")  # when memory runs out, not the grader
+UMASK: Final = 0o022  # the grader's own must not decide what modes a submission's objects have
 QUEUE_BYTES: Final = 819200  # the default of Linux
 
 
@@ -68,6 +69,7 @@ def start_process(
             cwd=cwd,
             pass_fds=job.fds,
             start_new_session=True,
+            umask=UMASK,
         )
     except OSError as error:
         os.close(read)
