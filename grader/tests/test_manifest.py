@@ -105,6 +105,7 @@ def put_test(key: str, value: object) -> Change:
         (put("accepted", {"x": {"covers": ["no"]}}), "accepted.x.covers: there is no group"),
         (put_test("name", "doubles"), "test[doubles]: there are two entries of this name"),
         (put_test("name", "warnings"), "test[warnings].name: this name is reserved"),
+        (put_test("name", "x\n"), "name: expected str matching regex"),
         (put_test("name", "No"), "test[No].name: expected str matching regex"),
         (put_test("detail", "all"), "test[keeps_the_sign].detail: invalid enum value 'all'"),
         (put_test("points", "40"), "test[keeps_the_sign].points: expected float, got str"),

@@ -122,9 +122,27 @@ def test_memory_points_need_a_test_that_passes() -> None:
 
 def test_memory_points_without_a_passed_test_name_the_first_failed_one() -> None:
     """The message does not mention Valgrind's report, but the test to fix first."""
-    runs = replace(with_test(TestRun("keeps_the_sign", "fail")), memcheck=MemcheckRun("fail", "x"))
+    runs = replace(
+        with_test(TestRun("keeps_the_sign", "fail")),
+        memcheck=MemcheckRun("fail", "x", complete=False),
+    )
     message = scored(runs).tests[3].shown.message
     assert "memory points need one: keeps_the_sign failed first" in message
+
+
+def test_a_refused_report_says_why_it_is_refused() -> None:
+    """The message is the pass's own, whether a test passes or not."""
+    refused = MemcheckRun("fail", "the report is void")
+    runs = replace(with_test(TestRun("keeps_the_sign", "fail")), memcheck=refused)
+    assert scored(runs).tests[3].shown.message == "the report is void"
+
+
+def test_the_output_of_a_sandbox_that_broke_is_for_the_instructor() -> None:
+    """It may hold what a hidden test's input made the submission print."""
+    run = TestRun("keeps_the_sign", "error", message="the sandbox exited", log="printed 42")
+    done = scored(with_test(run)).tests[1]
+    assert done.shown.message == "the sandbox exited"
+    assert done.log == "the sandbox exited\nprinted 42"
 
 
 def test_without_valgrind_its_points_are_not_in_the_sum() -> None:

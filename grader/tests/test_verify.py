@@ -137,10 +137,11 @@ def test_a_secret_that_is_handed_out(root: Path, file: str, text: str, message: 
 def test_too_few_versions(root: Path) -> None:
     """A lab needs a minimum of versions, and lab.toml may only name existing ones."""
     with (root / "solutions" / LAB / "lab.toml").open("a") as stream:
-        stream.write('\n[accepted.ghost]\ncovers = ["first"]\n')
+        stream.write('\n[accepted.ghost]\ncovers = ["first"]\n[sample]\nhangs = "ghost"\n')
     assert wrong(root, "broken/there_are_enough").splitlines() == [
         "3 broken versions, at least 12 are needed",
         "0 accepted solutions, at least 3 are needed",
+        "lab.toml: sample: there is no broken version ghost",
         "lab.toml: accepted.ghost: there is no directory solutions/08-twice/accepted/ghost",
     ]
 

@@ -26,6 +26,7 @@ class TestRun:
     name: str
     status: Status
     message: str = ""  # the test's own explanation
+    log: str = ""  # what only the instructor may see besides
     output: str = ""  # what the submission printed
     seconds: float = 0.0
     hung: bool = False  # the submission did not end
@@ -37,5 +38,7 @@ class MemcheckRun:
 
     status: Status
     message: str = ""
+    log: str = ""  # what only the instructor may see besides
+    complete: bool = True  # Valgrind wrote its report
     findings: tuple[Finding, ...] = ()
     seconds: float = 0.0

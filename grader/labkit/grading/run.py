@@ -93,6 +93,7 @@ def run_test(submission: CompiledSubmission, name: str) -> TestRun:
     limits = submission.lab.limits
     run = _run_binary(submission, _fork_server(submission), [name], limits=limits)
     hung = run.ended is Ended.DEADLINE or run.status == TestExit.HUNG
+    log = ""
     if run.ended is Ended.DEADLINE:
         status: Status = "fail"
         message = f"did not finish within {limits.deadline_s} s"
@@ -101,11 +102,12 @@ def run_test(submission: CompiledSubmission, name: str) -> TestRun:
     elif run.status in (TestExit.FAILED, TestExit.HUNG):
         status, message = "fail", explanation(run.explanation)
     else:
-        status, message = "error", _grader_error(run)
+        status, message, log = "error", _grader_error(run), _last_output(run)
     return TestRun(
         name=name,
         status=status,
         message=message,
+        log=log,
         output=run.output,
         seconds=run.seconds,
         hung=hung,
@@ -150,7 +152,8 @@ def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
         message = f"the tests did not finish within {limits.deadline_s} s under Valgrind"
         return MemcheckRun("fail", message=message, seconds=run.seconds)
     if run.status not in (TestExit.PASSED, TestExit.FAILED, TestExit.HUNG):
-        return MemcheckRun("error", message=_grader_error(run), seconds=run.seconds)
+        message, log = _grader_error(run), _last_output(run)
+        return MemcheckRun("error", message=message, log=log, seconds=run.seconds)
     report = memcheck.parse(run.log, files=lab.files)
     status: Status = "pass"
     message = ""
@@ -159,7 +162,13 @@ def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
     elif not report.complete:
         status = "fail"
         message = "Valgrind's report is not complete: " + report.missing
-    return MemcheckRun(status, message, findings=report.findings, seconds=run.seconds)
+    return MemcheckRun(
+        status,
+        message,
+        complete=report.complete,
+        findings=report.findings,
+        seconds=run.seconds,
+    )
 
 
 def explanation(text: str) -> str:
@@ -185,13 +194,17 @@ def explanation(text: str) -> str:
 
 
 def _grader_error(run: BinaryRun) -> str:
-    """Why a test has no verdict: how both processes ended, and their last output."""
-    output = run.explanation.strip()[-2000:] or "none"
-    message = f"the test binary {how_ended(run.status)}; output: {output}"
+    """Why a test gave no verdict: how the two processes ended, and the binary's last output."""
+    said = run.explanation.strip()[-2000:] or "none"
+    message = f"the test binary {how_ended(run.status)}; output: {said}"
     if run.sandbox_status:
-        output = run.output.strip()[-500:] or "none"
-        message += f"\nthe sandbox {how_ended(run.sandbox_status)}; output: {output}"
+        message += f"\nthe sandbox {how_ended(run.sandbox_status)}"
     return message
+
+
+def _last_output(run: BinaryRun) -> str:
+    """What the sandbox printed last: it may be the submission's, so it is not shown."""
+    return f"last output of the sandbox: {run.output.strip()[-500:] or 'none'}"
 
 
 def _fork_server(submission: CompiledSubmission) -> tuple[str | Path, ...]:

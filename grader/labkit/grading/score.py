@@ -92,7 +92,7 @@ def _test(test: GradedTest, runs: Runs, *, shown_name: str, reproduce: str) -> T
             reproduce=reproduce if is_open and run.status == "fail" else "",
         ),
         rule=test.rule,
-        log=run.message,
+        log=_log(run.message, run.log),
         seconds=round(run.seconds, 4),
     )
 
@@ -114,14 +114,15 @@ def _memcheck(table: Memcheck, shown_names: Mapping[str, str], runs: Runs) -> Te
     if run is None:
         return _extra(MEMCHECK, "error", points, rule, NOT_RUN)
     none_passes = all(n in runs.tests and runs.tests[n].status == "fail" for n in names)
-    if none_passes and run.status != "error" and not run.findings:
+    says_nothing = run.status == "pass" or (not run.complete and not run.findings)
+    if none_passes and says_nothing:
         message = (
             "no test that runs under Valgrind passes yet, and memory points need one: "
             f"{shown_names[names[0]]} failed first"
         )
         return _extra(MEMCHECK, "fail", points, rule, message, run.seconds)
     message = "\n".join([run.message, *map(describe, run.findings)]).strip()
-    return _extra(MEMCHECK, run.status, points, rule, message, run.seconds)
+    return _extra(MEMCHECK, run.status, points, rule, message, run.seconds, log=run.log)
 
 
 def describe(finding: Finding) -> str:
@@ -132,7 +133,13 @@ def describe(finding: Finding) -> str:
 
 
 def _extra(
-    name: str, status: Status, points: float, rule: str, message: str, seconds: float = 0.0
+    name: str,
+    status: Status,
+    points: float,
+    rule: str,
+    message: str,
+    seconds: float = 0.0,
+    log: str = "",
 ) -> TestResult:
     """The result of warnings or memcheck, which are graded like tests."""
     return TestResult(
@@ -144,6 +151,11 @@ def _extra(
         detail="open",
         shown=Shown(name=name, rule=rule, message=message),
         rule=rule,
-        log=message,
+        log=_log(message, log),
         seconds=round(seconds, 4),
     )
+
+
+def _log(*parts: str) -> str:
+    """All that was said, for the instructor."""
+    return "\n".join(part for part in parts if part)

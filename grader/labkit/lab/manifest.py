@@ -23,8 +23,8 @@ from labkit.result import MEMCHECK, WARNINGS, Detail
 LAB_NAME: Final = re.compile(r"[0-9]{2}-[a-z0-9-]+")
 TEST_ENTRY: Final = re.compile(r"test\[(\d+)\]")
 
-Line = Annotated[str, msgspec.Meta(pattern=r"^[^\n]*\S[^\n]*$")]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z_][a-z0-9_]*$")]
+Line = Annotated[str, msgspec.Meta(pattern=r"^[^\n]*\S[^\n]*\Z")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z_][a-z0-9_]*\Z")]
 Names = Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
 Points = Annotated[float, msgspec.Meta(gt=0, le=100)]
 

@@ -49,6 +49,12 @@ def there_are_enough(lab: Lab) -> list[str]:
     ):
         if have < need:
             problems.append(f"{have} {what}, at least {need} are needed")
+    versions = {path.stem for path in broken_paths(lab)}
+    problems += [
+        f"lab.toml: sample: there is no broken version {name}"
+        for name in (*lab.sample.broken, lab.sample.hangs)
+        if name and name not in versions
+    ]
     folders = {p.name for p in accepted_folders(lab)}
     problems += [
         f"lab.toml: accepted.{name}: there is no directory solutions/{lab.name}/accepted/{name}"

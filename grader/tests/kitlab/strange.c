@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,10 +79,25 @@ int leave_at_once(int status)
     _exit(status);
 }
 
+/* A block whose only pointer is disguised while posix_spawn() starts a program
+ * that does not exist (which it does not report under Valgrind). */
+int spawn_with_disguised_pointer(void)
+{
+    static volatile uintptr_t disguised;
+    char *argv[] = {"/nowhere", NULL};
+    pid_t pid;
+
+    disguised = ~(uintptr_t)malloc(33);
+    if (posix_spawn(&pid, argv[0], NULL, NULL, argv, NULL) == 0)
+        waitpid(pid, NULL, 0);
+    free((void *)~disguised);
+    return 0;
+}
+
 int lose_memory(int in_a_child)
 {
     static void *volatile kept;
-    pid_t pid = in_a_child ? fork() : 0;
+    pid_t pid = in_a_child == 0 ? 0 : in_a_child == 1 ? fork() : _Fork();
 
     if (pid == 0) {
         kept = malloc(33);

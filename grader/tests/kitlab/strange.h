@@ -14,7 +14,8 @@ int crash(void);
 int leave(int status);
 int leave_at_once(int status);
 int fork_and_return(void);
-int lose_memory(int in_a_child); /* 33 bytes */
+int spawn_with_disguised_pointer(void);
+int lose_memory(int in_a_child); /* 33 bytes; 1: a child by fork(), 2: by _Fork() */
 int return_in_child_only(void);
 int spin(void);
 int spin_until_sigxcpu(void);

@@ -256,6 +256,8 @@ TEST(memory_is_private_after_fork, "A rule.")
 TEST(memory_is_lost_in_a_child, "A rule.")
 {
     assert_int_equal(lose_memory(1), 0);
+    assert_int_equal(lose_memory(2), 0);
+    assert_int_equal(spawn_with_disguised_pointer(), 0);
 }
 
 TEST(memory_is_lost_in_a_puppet, "A rule.")

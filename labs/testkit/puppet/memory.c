@@ -83,7 +83,7 @@ void apply_marks(void)
  * shared, so that a child's calls are counted and can fail. */
 static void make_arena_private(void)
 {
-    log_no_leaks();
+    log_leaks(false);
     if (arena_fd < 0)
         return; /* the child of a child: its copy is private already */
     syscall(SYS_mmap, ARENA_ADDRESS + sizeof(struct control), ARENA_BYTES - sizeof(struct control),

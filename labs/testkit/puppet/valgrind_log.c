@@ -19,7 +19,10 @@ void log_puppet_ended(pid_t pid)
     (void)VALGRIND_PRINTF("puppet %d ended\n", pid);
 }
 
-void log_no_leaks(void)
+void log_leaks(bool on)
 {
-    VALGRIND_CLO_CHANGE("--leak-check=no");
+    if (on)
+        VALGRIND_CLO_CHANGE("--leak-check=full");
+    else
+        VALGRIND_CLO_CHANGE("--leak-check=no");
 }

@@ -14,6 +14,7 @@
 #ifndef VALGRIND_LOG_H
 #define VALGRIND_LOG_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* This process is about to load the submission; a report must follow. */
@@ -26,8 +27,9 @@ void log_submission_at(unsigned long start, unsigned long end);
 /* A puppet exited normally, so its report must be complete. */
 void log_puppet_ended(pid_t pid);
 
-/* In a forked child of a puppet: it reports no leaks.  Its memory is a copy
- * that is gone at exec or _exit, so that nothing in it can leak. */
-void log_no_leaks(void);
+/* Whether this process, and the children that it creates from now on, report
+ * leaks at their end.  A child of a puppet does not: its memory is a copy that
+ * is gone at exec or _exit, so nothing in it can leak. */
+void log_leaks(bool on);
 
 #endif

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "shared/xorshift.h"
+#include "valgrind_log.h"
 
 static struct slot *_Atomic armed; /* NULL: there is no plan */
 static pid_t puppet;               /* the process that armed it */
@@ -53,7 +54,8 @@ struct decision {
     size_t at_most;    /* bytes, for read and write */
     uint64_t seed;     /* of the pause after the call */
     uint64_t max_us;
-    bool hold; /* after the call, until fault_release() */
+    bool hold;    /* after the call, until fault_release() */
+    pid_t parent; /* of the process that the call creates, or 0 */
 };
 
 static void pause_for(struct slot *slot, uint64_t seed, uint64_t max_us)
@@ -74,7 +76,7 @@ static void pause_for(struct slot *slot, uint64_t seed, uint64_t max_us)
     errno = saved;
 }
 
-static struct decision enter(enum fault_call call)
+static struct decision decide(enum fault_call call)
 {
     /* Read once: a thread may be here when the call returns and disarms. */
     struct slot *slot = armed;
@@ -111,6 +113,19 @@ static struct decision enter(enum fault_call call)
     return decision;
 }
 
+/* Leaks are not reported by a process that the call creates, however it does
+ * that: vfork(), _Fork() and posix_spawn() run no handler of pthread_atfork(). */
+static struct decision enter(enum fault_call call)
+{
+    struct decision decision = decide(call);
+
+    if (decision.slot && !decision.error && (call == FAULT_FORK || call == FAULT_SPAWN)) {
+        decision.parent = getpid();
+        log_leaks(false);
+    }
+    return decision;
+}
+
 void park(atomic_uint *flag, const atomic_uint *wanted)
 {
     int saved = errno;
@@ -125,6 +140,8 @@ void park(atomic_uint *flag, const atomic_uint *wanted)
 
 static void leave(const struct decision *decision)
 {
+    if (decision->parent == getpid())
+        log_leaks(true);
     if (!decision->slot)
         return;
     pause_for(decision->slot, decision->seed + 1, decision->max_us);
