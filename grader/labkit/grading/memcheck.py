@@ -40,7 +40,7 @@ LEAK: Final = re.compile(
 )
 MAX_PLACES: Final = 100  # address ranges of the code; few, as one process forks all puppets
 SUMMARY: Final = "ERROR SUMMARY: "
-# What Valgrind says of log_no_leaks() (valgrind_log.h), with no empty line before the next record.
+# What Valgrind says of log_leaks() (valgrind_log.h), with no empty line before the next record.
 OPTION_CHANGED: Final = "Handling new value "
 SUBMISSION: Final = "submission.so"
 
