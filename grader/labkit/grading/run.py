@@ -194,7 +194,7 @@ def explanation(text: str) -> str:
 
 
 def _grader_error(run: BinaryRun) -> str:
-    """Why a test gave no verdict: how the two processes ended, and the binary's last output."""
+    """Why a test has no verdict: how the two processes ended, and the binary's last output."""
     said = run.explanation.strip()[-2000:] or "none"
     message = f"the test binary {how_ended(run.status)}; output: {said}"
     if run.sandbox_status:
