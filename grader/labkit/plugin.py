@@ -160,19 +160,18 @@ class TestWork:
         """Runs the test in a fresh sandbox."""
         from labkit.errors import GraderError
         from labkit.grading.run import run_memcheck, run_test
-        from labkit.grading.score import describe
+        from labkit.grading.score import NO_COMPILE, memcheck_message, warnings_message
         from labkit.result import MEMCHECK, WARNINGS
 
         submission = self._shared.compiled()
         build = submission.build
         if self._name == WARNINGS and build.ok:
-            return "\n".join(f"{w.file}:{w.line}: {w.message}" for w in build.warnings)
+            return warnings_message(build.warnings)
         if not build.ok:
-            return f"the submission does not compile\n{build.output}"
+            return f"{NO_COMPILE}\n{build.output}"
         if self._name == MEMCHECK:
             memcheck = run_memcheck(submission)
-            status = memcheck.status
-            message = "\n".join([memcheck.message, *map(describe, memcheck.findings)])
+            status, message = memcheck.status, memcheck_message(memcheck)
         else:
             run = run_test(submission, self._name)
             status, message = run.status, f"{run.message}\n{run.output}".strip()

@@ -12,7 +12,16 @@ from typing import Final
 from labkit.grading.outcomes import BuildReport, MemcheckRun, TestRun
 from labkit.lab.manifest import Lab, Memcheck
 from labkit.lab.rubric import GradedTest
-from labkit.result import MEMCHECK, WARNINGS, Finding, RunStatus, Shown, Status, TestResult
+from labkit.result import (
+    MEMCHECK,
+    WARNINGS,
+    Diagnostic,
+    Finding,
+    RunStatus,
+    Shown,
+    Status,
+    TestResult,
+)
 
 NOT_RUN: Final = "not run: the grading was interrupted"
 NO_COMPILE: Final = "the submission does not compile"
@@ -102,7 +111,7 @@ def _warnings(points: float, rule: str, runs: Runs) -> TestResult:
     ok = runs.build.ok and not found
     message = NO_COMPILE if not runs.build.ok else ""
     if found:
-        message = "\n".join(f"{w.file}:{w.line}: {w.message}" for w in found)
+        message = warnings_message(found)
     return _extra(WARNINGS, "pass" if ok else "fail", points, rule, message)
 
 
@@ -121,8 +130,18 @@ def _memcheck(table: Memcheck, shown_names: Mapping[str, str], runs: Runs) -> Te
             f"{shown_names[names[0]]} failed first"
         )
         return _extra(MEMCHECK, "fail", points, rule, message, run.seconds)
-    message = "\n".join([run.message, *map(describe, run.findings)]).strip()
+    message = memcheck_message(run)
     return _extra(MEMCHECK, run.status, points, rule, message, run.seconds, log=run.log)
+
+
+def warnings_message(warnings: Sequence[Diagnostic]) -> str:
+    """The compiler's warnings, one on a line."""
+    return "\n".join(f"{w.file}:{w.line}: {w.message}" for w in warnings)
+
+
+def memcheck_message(run: MemcheckRun) -> str:
+    """The outcome of the Valgrind pass, with its findings, one on a line."""
+    return "\n".join([run.message, *map(describe, run.findings)]).strip()
 
 
 def describe(finding: Finding) -> str:

@@ -10,7 +10,7 @@ passed (record.py).
 import random
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -134,7 +134,7 @@ def verify(lab: Lab, options: Options, *, parallel: int = 2) -> Iterator[Outcome
 def _result_of(future: Future[Outcome]) -> Outcome:
     """Waits with a timeout, so that Ctrl-C is noticed; see threads.SIGNAL_CHECK_SECONDS."""
     while not future.done():
-        wait([future], timeout=SIGNAL_CHECK_SECONDS, return_when=FIRST_COMPLETED)
+        wait([future], timeout=SIGNAL_CHECK_SECONDS)
     return future.result()
 
 

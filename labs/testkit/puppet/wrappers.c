@@ -140,7 +140,7 @@ void park(atomic_uint *flag, const atomic_uint *wanted)
 
 static void leave(const struct decision *decision)
 {
-    if (decision->parent == getpid())
+    if (decision->parent != 0 && decision->parent == getpid())
         log_leaks(true);
     if (!decision->slot)
         return;
