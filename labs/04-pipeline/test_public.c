@@ -130,7 +130,8 @@ TEST(bad_arguments_are_refused,
 
     no_argv0.status = no_argv.status = pipeline.status;
     pipeline.status[0] = pipeline.status[1] = 4711;
-    fault_clear(p); /* counts from here */
+    fault_watch(p, FAULT_FORK);
+    fault_watch(p, FAULT_SPAWN);
 
     assert_fails(pipeline_run(pipeline.stages, 0, IN, OUT, pipeline.status), EINVAL);
     assert_fails(pipeline_run(NULL, 2, IN, OUT, pipeline.status), EINVAL);

@@ -15,6 +15,10 @@
 /* Calls a function of the current puppet with args[0] to args[nargs - 1]. */
 uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args);
 
+/* The same for a function of libc, which a test calls to set something up: no
+ * definition of the submission, and no wrapper, is in the way. */
+uint64_t libc_call(const char *function, size_t nargs, const uint64_t *args);
+
 #define STUB_WORD(x) ((uint64_t)(x))
 #define STUB_1(a) STUB_WORD(a)
 #define STUB_2(a, ...) STUB_WORD(a), STUB_1(__VA_ARGS__)
@@ -29,9 +33,12 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args);
 /* The first word is not passed on: it is there because no array may be empty. */
 #define STUB_WORDS(...) STUB_EACH(0, ##__VA_ARGS__)
 
-#define STUB_CALL(name, ...)                                                                       \
-    remote_call(#name, sizeof((uint64_t[]){STUB_WORDS(__VA_ARGS__)}) / 8 - 1,                      \
-                (uint64_t[]){STUB_WORDS(__VA_ARGS__)} + 1)
+#define STUB_CALL_BY(call, name, ...)                                                              \
+    call(#name, sizeof((uint64_t[]){STUB_WORDS(__VA_ARGS__)}) / 8 - 1,                             \
+         (uint64_t[]){STUB_WORDS(__VA_ARGS__)} + 1)
+
+/* IN_PUPPET(sigprocmask, SIG_BLOCK, set, NULL) */
+#define IN_PUPPET(name, ...) STUB_CALL_BY(libc_call, name, ##__VA_ARGS__)
 
 /* (A function that returns char or bool leaves the upper bytes of the register
  * undefined, so a function of a contract returns nothing smaller than int.) */
@@ -39,13 +46,13 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args);
     _Static_assert(sizeof(type) >= sizeof(int), "an int, a size or a pointer");                    \
     type name params                                                                               \
     {                                                                                              \
-        return (type)STUB_CALL(name, __VA_ARGS__);                                                 \
+        return (type)STUB_CALL_BY(remote_call, name, ##__VA_ARGS__);                               \
     }
 
 #define STUB_VOID(name, params, ...)                                                               \
     void name params                                                                               \
     {                                                                                              \
-        STUB_CALL(name, __VA_ARGS__);                                                              \
+        STUB_CALL_BY(remote_call, name, ##__VA_ARGS__);                                            \
     }
 
 #endif

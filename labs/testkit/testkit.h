@@ -36,7 +36,7 @@
 #include <cmocka.h>
 
 #include "shared/fault_calls.h"
-#include "shared/process.h" /* process_fds(), process_children() */
+#include "shared/process.h" /* struct fd_info, process_children() */
 
 /* ---- tests (main.c, session.c, random.c, failure.c, progress.c) ---------- */
 
@@ -90,7 +90,7 @@ bool deadline_look_again(struct deadline *);
 /* Fails the test as one in which the submission hangs. */
 __attribute__((noreturn)) void wait_until_failed(const char *condition, const char *file, int line);
 
-/* ---- puppets (puppets.c, calls.c, blocked.c, faults.c) --------------------- */
+/* ---- puppets (puppets.c, calls.c, blocked.c) ------------------------------- */
 
 struct puppet; /* ends with its test at the latest */
 
@@ -132,10 +132,18 @@ void assert_blocked(struct puppet *);
 /* As assert_blocked, for a call with a timeout: sleeping in the kernel with a
  * time limit is not polling there. */
 void assert_blocked_with_timeout(struct puppet *);
-/* Waits until the puppet touched the end of an arena_trap() buffer. */
+/* Waits until the puppet is stopped at the end of an arena_trap() buffer. */
 void assert_trapped(struct puppet *);
 /* Lets such a puppet continue; it can use the page from now on. */
 void trap_release(struct puppet *);
+
+/* A function pointer for the student's code in this puppet.  Its calls are served
+ * by `function` in the test, while the test waits for anything at all; nargs is
+ * the number of its parameters (integers and pointers, at most six).  What the
+ * function counts is the test's own observation.  A child that the submission
+ * forks must not call it, and the function must not call this puppet. */
+typedef uint64_t callback_function(struct puppet *, const uint64_t args[]);
+void *callback(struct puppet *, callback_function *function, size_t nargs);
 
 /* Puppet and test share one CPU by default, which makes a call cheap; tests
  * of concurrency call this before they start puppets. */
@@ -194,9 +202,10 @@ void *arena_alloc_at(const char *name, size_t size_bytes, size_t align_bytes,
                      size_t misalign_bytes);
 /* For results: filled with 0xA5, and undefined for Memcheck. */
 void *arena_out(const char *name, size_t size_bytes);
+void *arena_out_at(const char *name, size_t size_bytes, size_t align_bytes, size_t misalign_bytes);
 /* A buffer that ends at a page which no puppet can access: a copy that reaches
- * it parks the puppet there (assert_trapped), with its locks held, until it is
- * killed or released (trap_release). */
+ * it stops the puppet there (assert_trapped), with its locks held, until it is
+ * killed or released (trap_release).  Only in the puppet's first thread. */
 void *arena_trap(const char *name, size_t size_bytes);
 char *arena_string(const char *text);
 /* A NULL-terminated argv in the arena: arena_argv("ls", "-1", NULL). */
@@ -204,8 +213,9 @@ char **arena_argv(const char *first, ...) __attribute__((sentinel));
 
 /* ---- descriptors, children and objects left behind (leftovers.c) -------------------- */
 
-/* process_fds() and process_children(), in shared/process.h, list descriptors
- * and children; shared/process.c implements them. */
+/* As read_fds() in shared/process.h, which also has process_children(), but a
+ * process that made itself unreadable fails the test. */
+size_t process_fds(pid_t pid, struct fd_info *out, size_t max);
 
 /* Fails, naming the descriptors, unless a process has exactly these. */
 void assert_fds_are(pid_t pid, const struct fd_info *expected, size_t n);
@@ -227,22 +237,46 @@ char *object_name(const char *stem);
 
 /* ---- faults (faults.c) ---------------------------------------------------------------- */
 
-/* Which of the submission's calls to libc fail, and how.  nth counts from 1,
- * for a puppet and its children together, since the last fault_clear().  The
- * explanation of a failed test names each planned fault that did not happen. */
+/* Which of the submission's calls to libc are counted, fail, are short, wait.
+ * Such a call asks the test first, in a puppet and in its forked children; the
+ * test counts them and decides.  nth counts from 1, for a puppet and its children
+ * together, since the last fault_clear().  A submission can avoid the question by
+ * a raw system call: a test names the calls that every correct solution makes
+ * (assert_called), and lets them fail from the n-th on where no call is left that
+ * could succeed.  The explanation of a failed test names each planned fault that
+ * did not happen. */
 void fault_fail(struct puppet *, enum fault_call, unsigned nth, int error);
+/* The n-th call, and all after it. */
+void fault_fail_from(struct puppet *, enum fault_call, unsigned nth, int error);
 void fault_short(struct puppet *, enum fault_call, unsigned nth, size_t max_bytes);
 /* Seeded random pauses, each at most max_us, before and after every such call. */
 void fault_delay(struct puppet *, enum fault_call, uint64_t seed, unsigned max_us);
-/* The puppet is held right after its n-th such call (puppet_settle returns
- * PUPPET_HELD) until fault_release(), which also forgets all plans: a call that
- * has begun is then no longer held. */
+/* The puppet is held right after its n-th such call, or right before it
+ * (puppet_settle returns PUPPET_HELD), until fault_release().  That also forgets
+ * all plans: a call that has begun is then no longer held. */
 void fault_hold(struct puppet *, enum fault_call, unsigned nth);
+void fault_hold_before(struct puppet *, enum fault_call, unsigned nth);
 void fault_release(struct puppet *);
 /* mmap and shmat without an address return a different one in every puppet. */
 void fault_displace_maps(struct puppet *);
-bool fault_fired(const struct puppet *); /* a planned failure, short transfer or hold happened */
-unsigned fault_count(const struct puppet *, enum fault_call); /* calls made so far */
-void fault_clear(struct puppet *);
+
+/* Calls are counted from here on; each plan implies it. */
+void fault_watch(struct puppet *, enum fault_call);
+unsigned fault_count(struct puppet *, enum fault_call); /* calls made so far */
+bool fault_fired(struct puppet *); /* a planned failure, short transfer or hold happened */
+/* The process in which the last of them happened, the puppet or a child, as the
+ * test sees it; 0 if none has. */
+pid_t fault_process(struct puppet *);
+void fault_clear(struct puppet *); /* forgets plans and counts, and releases what is held */
+
+/* Fails, naming this line, unless one of these calls, which are watched, was made:
+ *     assert_called(p, FAULT_FORK, FAULT_SPAWN);
+ * "no call of fork() or posix_spawn() was seen in pipeline_run(...)" */
+#define assert_called(p, ...)                                                                      \
+    check_called(p, (const enum fault_call[]){__VA_ARGS__},                                        \
+                 sizeof((const enum fault_call[]){__VA_ARGS__}) / sizeof(enum fault_call),         \
+                 __FILE__, __LINE__)
+void check_called(struct puppet *, const enum fault_call any_of[], size_t n, const char *file,
+                  int line);
 
 #endif

@@ -9,10 +9,6 @@
 #include "stub.h"
 #include "test_support.h"
 
-/* Calls a function of the C library in the puppet, by name, as the program that
- * calls pipeline_run might have done before. */
-#define IN_PUPPET(function, ...) STUB_CALL(function, __VA_ARGS__)
-
 /* ---- signals -------------------------------------------------------------- */
 
 static inline unsigned long long signal_bit(int number)

@@ -144,6 +144,7 @@ static void end_stages_together(void)
                                         PROBE("announce", "1", "gate", "2", "exit", "6"),
                                         PROBE("announce", "2", "gate", "2"));
 
+    fault_watch(p, FAULT_FORK);
     begin(p, run_pipeline(pipeline, IN, OUT));
     WAIT_UNTIL(makes_no_progress(p, control, pids, 3) || has_returned(p));
     puppet_settle(p);
@@ -185,6 +186,7 @@ static void run_with_random_delays(void)
 
     for (uint64_t round = 0; round < 8; round++) {
         delay_all_calls(p, testkit_seed() + 100 * round);
+        fault_watch(p, FAULT_SPAWN);
         rewind_files(in, out);
         assert_succeeds(run_pipeline(early, IN, OUT));
         /* when the second stage has ended, the first one gets SIGPIPE */
@@ -199,6 +201,8 @@ static void run_with_random_delays(void)
         assert_file_holds(out, "steady\n");
         assert_no_children(p);
         assert_fds_unchanged(p, before);
+        assert_called(p, FAULT_FORK, FAULT_SPAWN);
+        assert_called(p, FAULT_WAIT);
     }
 }
 

@@ -116,6 +116,7 @@ static bool interrupt_wait_for_a_stage(struct puppet *p, struct control control,
     assert_stage_exited(pipeline, 0, 1);
     assert_file_holds(out, "still here\n");
     assert_no_children(p);
+    assert_called(p, FAULT_WAIT);
     return sleeps_in_wait;
 }
 
@@ -140,6 +141,7 @@ static void interrupt_wait_after_a_failure(struct puppet *p)
 
     for (unsigned n = 0; n <= 20; n++) {
         fault_clear(p);
+        fault_watch(p, FAULT_WAIT);
         fault_fail(p, FAULT_FORK, 3, EAGAIN);
         if (n > 0)
             fault_fail(p, FAULT_WAIT, n, EINTR);

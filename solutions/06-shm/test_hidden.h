@@ -16,9 +16,29 @@ struct peer {
     char *buf;
 };
 
+/* ---- calls that every ring needs ------------------------------------------------- */
+
+/* How a process gets at the ring's memory. */
+static inline enum fault_call mapping_call(int backend)
+{
+    return backend == RING_POSIX ? FAULT_MMAP : FAULT_SHMAT;
+}
+
+static inline void watch_mapping(struct puppet *p, int backend)
+{
+    fault_watch(p, mapping_call(backend));
+}
+
+/* Fails unless a ring_open that succeeded since watch_mapping() called libc. */
+static inline void assert_mapping_seen(struct puppet *p, int backend)
+{
+    assert_called(p, mapping_call(backend));
+}
+
 /* ---- stopping and continuing a puppet ------------------------------------------- */
 
-/* The state letter of /proc/PID/stat; 'X' for a process that is gone. */
+/* The state letter of /proc/PID/stat, T also for a process that is traced; 'X' for
+ * a process that is gone. */
 static inline char process_state(const struct puppet *p)
 {
     char path[32], text[512];
@@ -34,7 +54,9 @@ static inline char process_state(const struct puppet *p)
     fclose(f);
     text[n] = '\0';
     after_name = strrchr(text, ')');
-    return after_name != NULL && after_name[1] != '\0' ? after_name[2] : 'X';
+    if (after_name == NULL || after_name[1] == '\0')
+        return 'X';
+    return after_name[2] == 't' ? 'T' : after_name[2];
 }
 
 static inline void send_signal(const struct puppet *p, int signal)

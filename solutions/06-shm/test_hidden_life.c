@@ -42,6 +42,7 @@ static bool destroy_while_opening(int backend, enum fault_call where, unsigned n
     ring_close(in_a);
     fault_clear(b);
     fault_hold(b, where, nth);
+    watch_mapping(b, backend);
     begin(b, ring_open(name, backend, 64, flags));
     held = puppet_settle(b) == PUPPET_HELD;
     begin(a, ring_destroy(name, backend));
@@ -52,6 +53,8 @@ static bool destroy_while_opening(int backend, enum fault_call where, unsigned n
         fail_msg("a ring was destroyed during ring_open%s, and ring_open failed with %s",
                  flags & RING_CREATE ? " with RING_CREATE" : "", error_name(errno));
     assert_int_equal(finish(a), 0);
+    if (in_b != NULL)
+        assert_mapping_seen(b, backend);
     fault_clear(b);
     puppet_use(b);
     ring_close(in_b);

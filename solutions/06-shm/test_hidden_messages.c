@@ -237,6 +237,8 @@ static void the_ring_works_at_different_addresses_over(int backend)
     fault_displace_maps(b);
     in_a = OPEN_RING(a, name, backend, 64, RING_CREATE);
     in_b = OPEN_RING(b, name, backend, 64, 0);
+    assert_mapping_seen(a, backend);
+    assert_mapping_seen(b, backend);
     for (int round = 0; round < 5; round++) {
         puppet_use(a);
         put_text(in_a, "from a, wraps around");

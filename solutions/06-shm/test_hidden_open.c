@@ -241,14 +241,16 @@ static bool run_race(struct race *race, enum fault_call where, unsigned nth)
     race->name = unique_name();
     fault_clear(creator);
     fault_hold(creator, where, nth);
+    watch_mapping(creator, race->backend);
     begin(creator, ring_open(race->name, race->backend, 4096, RING_CREATE));
     held = puppet_settle(creator) == PUPPET_HELD;
     if (held)
         open_while_creator_is_held(race);
     race->created = (struct ring *)finish_word(creator);
-    fault_clear(creator);
     if (race->created == NULL)
         fail_msg("ring_open failed with %s", error_name(errno));
+    assert_mapping_seen(creator, race->backend);
+    fault_clear(creator);
     puppet_use(creator);
     if (held && !race->openers_put)
         put_first_messages(race);
@@ -316,8 +318,15 @@ static void check_failed_open(struct puppet *a, const char *name, int backend,
         fail_msg("a ring_open that failed left something behind: %s", leftovers());
 }
 
-/* Lets the nth call of that kind in ring_open fail; the ring exists if there
- * is a creator, and is created if not.  False if there was no such call. */
+/* No ring can be opened without such a call. */
+static bool is_needed(int backend, enum fault_call call)
+{
+    return backend == RING_POSIX ? call == FAULT_MMAP : call == FAULT_SHMGET || call == FAULT_SHMAT;
+}
+
+/* Lets the nth call of that kind in ring_open fail, or all of them where ring_open
+ * cannot do without; the ring exists if there is a creator, and is created if
+ * not.  False if there was no such call. */
 static bool fail_nth(int backend, struct puppet *a, struct puppet *creator, enum fault_call call,
                      unsigned nth, int error)
 {
@@ -337,10 +346,19 @@ static bool fail_nth(int backend, struct puppet *a, struct puppet *creator, enum
     before.nfds = process_fds(puppet_pid(a), before.fds, 64);
     before.objects = arena_string(leftovers());
     fault_clear(a);
-    fault_fail(a, call, nth, error);
+    if (nth == 1 && is_needed(backend, call))
+        fault_fail_from(a, call, nth, error);
+    else
+        fault_fail(a, call, nth, error);
     r = ring_open(name, backend, 4096, flags);
     open_errno = errno;
     fired = fault_fired(a);
+    if (r != NULL && nth == 1 && is_needed(backend, call))
+        fail_msg("ring_open returned a ring although every call of %s failed; call the function "
+                 "of libc",
+                 call == FAULT_MMAP     ? "mmap()"
+                 : call == FAULT_SHMGET ? "shmget()"
+                                        : "shmat()");
     fault_clear(a);
     if (r == NULL) {
         if (!fired || open_errno != error)

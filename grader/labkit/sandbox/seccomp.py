@@ -21,7 +21,6 @@ INT_MASK: Final = 0xFFFFFFFF
 AF_VSOCK: Final = 40  # not every build of Python has socket.AF_VSOCK
 
 REFUSED: Final = (
-    "ptrace",
     "kexec_load",
     "kexec_file_load",
     "add_key",

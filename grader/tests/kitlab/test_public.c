@@ -546,6 +546,7 @@ TEST(catches_a_fault_that_was_planned_too_late, "A rule.")
 {
     struct puppet *p = puppet_start();
 
+    fault_watch(p, FAULT_FORK);
     assert_int_equal(fork_calls(3), 0);
     fault_fail(p, FAULT_FORK, 1, EAGAIN);
     assert_int_equal(fork_calls(1), -1);

@@ -5,8 +5,9 @@
  * other end of its socket.  On FRAME_START the fork server makes a socket pair,
  * forks a puppet that keeps one end (requests.c), and sends the other end back.
  * So all puppets share the sandbox's namespaces, and the fork server can wait
- * for each of them, list the objects they left (objects.c), and kill every
- * process that descends from it.
+ * for each of them, stop them at trap pages (trap.c), list the objects they left
+ * (objects.c), and kill every process that descends from it.  It maps the control
+ * page, which puppets inherit.
  */
 #include "fork_server.h"
 
@@ -15,6 +16,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,11 +27,14 @@
 #include "requests.h"
 #include "shared/channel.h"
 #include "shared/process.h"
+#include "trap.h"
 #include "valgrind_log.h"
 
 enum { WAIT_MS = 10000, MAX_CHILDREN = 64 };
 
 static struct fork_server server;
+static int children_fd;           /* readable when a child has stopped or ended */
+static sigset_t signals_at_start; /* blocked when this process started */
 
 /* The puppets that have not been waited for, by pid: a process that a
  * submission left behind may have any name. */
@@ -75,6 +81,8 @@ __attribute__((noreturn)) static void become_puppet(const struct frame *request,
     int test_fd;
 
     close(server.fd);
+    close(children_fd);
+    sigprocmask(SIG_SETMASK, &signals_at_start, NULL);
     test_fd = fcntl(own_end, F_DUPFD_CLOEXEC, OWN_FDS);
     close(own_end);
     if (test_fd < 0)
@@ -119,7 +127,9 @@ static pid_t wait_with_limit(pid_t pid, int *status)
         return waitpid(pid, status, 0);
     poll(&end, 1, WAIT_MS);
     close(end.fd);
-    waited = waitpid(pid, status, WNOHANG);
+    do
+        waited = waitpid(pid, status, WNOHANG);
+    while (waited == pid && WIFSTOPPED(*status)); /* of a puppet that is traced */
     if (waited == 0)
         errno = ECHILD;
     return waited;
@@ -135,6 +145,7 @@ static void wait_for_puppet(const struct frame *request)
         return;
     }
     forget(pid);
+    trap_forget(pid);
     reply(FRAME_WAITED, request, status, 0, -1);
     if (WIFEXITED(status))
         log_puppet_ended(pid);
@@ -156,8 +167,10 @@ static void sweep(void)
             kill(-1, SIGKILL);
         for (size_t i = 0; i < n; i++)
             kill(children[i].pid, SIGKILL);
-        for (pid = waitpid(-1, NULL, 0); pid > 0; pid = waitpid(-1, NULL, WNOHANG))
+        for (pid = waitpid(-1, NULL, 0); pid > 0; pid = waitpid(-1, NULL, WNOHANG)) {
             forget(pid);
+            trap_forget(pid);
+        }
     }
 }
 
@@ -169,32 +182,95 @@ static void send_objects(void)
     send(server.fd, text, strlen(text) + 1, MSG_NOSIGNAL);
 }
 
+/* Puppets that start later inherit the mapping. */
+static void map_control(const struct frame *request, int fd)
+{
+    void *at =
+        mmap(CONTROL_ADDRESS, sizeof(struct control), PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
+
+    if (at == CONTROL_ADDRESS)
+        reply(FRAME_DONE, request, 0, 0, -1);
+    else
+        reply(FRAME_FAILED, request, 0, errno, -1);
+}
+
+static void report(const struct frame *request, int result)
+{
+    reply(result == 0 ? FRAME_DONE : FRAME_FAILED, request, 0, errno, -1);
+}
+
+static void serve(const struct frame *request, int fd)
+{
+    pid_t pid = request->words[0];
+
+    switch (request->kind) {
+    case FRAME_CONTROL:
+        map_control(request, fd);
+        break;
+    case FRAME_START:
+        start_puppet(request, fd);
+        break;
+    case FRAME_WAIT:
+        wait_for_puppet(request);
+        break;
+    case FRAME_TRACE:
+        report(request, trap_trace(pid));
+        break;
+    case FRAME_TRAPPED:
+        trap_handle_stops();
+        reply(FRAME_DONE, request, trap_holds(pid), 0, -1);
+        break;
+    case FRAME_UNTRAP:
+        report(request, trap_release(pid));
+        break;
+    case FRAME_OBJECTS:
+        send_objects();
+        break;
+    case FRAME_SWEEP:
+        sweep();
+        reply(FRAME_DONE, request, 0, 0, -1);
+        break;
+    }
+}
+
+static void open_children_fd(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, &signals_at_start);
+    children_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Waits for a request, and handles traced puppets that stop meanwhile. */
+static void await_request(void)
+{
+    struct pollfd fds[] = {{.fd = server.fd, .events = POLLIN},
+                           {.fd = children_fd, .events = POLLIN}};
+    struct signalfd_siginfo signal;
+
+    do {
+        poll(fds, 2, -1);
+        if (read(children_fd, &signal, sizeof signal) == sizeof signal)
+            trap_handle_stops();
+    } while (fds[0].revents == 0);
+}
+
 void fork_server_run(const struct fork_server *settings)
 {
     server = *settings;
+    open_children_fd();
     for (;;) {
         struct frame request;
         int fd;
 
+        await_request();
         if (channel_receive(server.fd, &request, &fd) <= 0) {
             sweep();
             _exit(0);
         }
-        switch (request.kind) {
-        case FRAME_START:
-            start_puppet(&request, fd);
-            break;
-        case FRAME_WAIT:
-            wait_for_puppet(&request);
-            break;
-        case FRAME_OBJECTS:
-            send_objects();
-            break;
-        case FRAME_SWEEP:
-            sweep();
-            reply(FRAME_SWEPT, &request, 0, 0, -1);
-            break;
-        }
+        serve(&request, fd);
         if (fd >= 0)
             close(fd);
     }

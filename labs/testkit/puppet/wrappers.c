@@ -1,10 +1,12 @@
-/* wrappers.c - calls to libc that fail as a test has planned.
+/* wrappers.c - calls to libc that ask the test before they are made.
  *
  * The puppet executable defines these functions over libc's, and the dynamic
  * linker finds the executable's first: what a submission calls comes through
- * here.  Each wrapper counts the call, pauses if the plan says so, fails with
- * the planned errno, or passes on to the real function.  The plan lies in the
- * arena's control page, so that it holds for forked children as well.
+ * here.  Where the control page says that a call is armed, the wrapper asks
+ * (ask.c) and is told to pass it on, to fail with an errno, to transfer less, to
+ * ask again after the call; the test lets it wait by answering later.  Forked
+ * children ask as well.  The test counts and decides, so that a submission which
+ * overwrites anything here can only avoid questions (test/faults.c).
  *
  * Only these names are exported; all else has hidden visibility, so that no
  * name of the submission resolves to one of the puppet's.  Calls within libc
@@ -15,7 +17,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <mqueue.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -25,21 +26,20 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "shared/xorshift.h"
+#include "ask.h"
 #include "valgrind_log.h"
 
-static struct slot *_Atomic armed; /* NULL: there is no plan */
-static pid_t puppet;               /* the process that armed it */
+static atomic_uchar *_Atomic armed; /* flags by enum fault_call; NULL: none is armed */
+static pid_t puppet;                /* the process that armed them */
 
-void faults_arm(struct slot *slot)
+void faults_arm(unsigned number)
 {
     puppet = getpid();
-    armed = slot;
+    armed = CONTROL->armed[number];
 }
 
 void faults_disarm(void)
@@ -47,112 +47,62 @@ void faults_disarm(void)
     armed = NULL;
 }
 
-/* What the plan says of one call. */
+/* What the test said of one call. */
 struct decision {
-    struct slot *slot; /* NULL: there is no plan */
-    int error;         /* 0: the call is made */
-    size_t at_most;    /* bytes, for read and write */
-    uint64_t seed;     /* of the pause after the call */
-    uint64_t max_us;
-    bool hold;    /* after the call, until fault_release() */
-    pid_t parent; /* of the process that the call creates, or 0 */
+    enum fault_call call;
+    int error;      /* 0: the call is made */
+    size_t at_most; /* bytes, for read and write */
+    void *address;  /* for a mapping, or NULL */
+    bool ask_after; /* the test wants to know that the call has returned */
+    pid_t parent;   /* of the process that the call creates, or 0 */
 };
 
-static void pause_for(struct slot *slot, uint64_t seed, uint64_t max_us)
+static struct reply ask_about(enum fault_call call, enum ask_phase phase)
 {
-    struct timespec pause = {0};
-    int saved = errno;
+    struct frame question = {.kind = FRAME_ASK, .words = {call, phase}};
 
-    if (max_us == 0)
-        return;
-    pause.tv_nsec = (xorshift64star(&seed) >> 33) % max_us * 1000;
-    if (getpid() != puppet) { /* a child may be killed during the pause, and never subtract */
-        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-    } else {
-        atomic_fetch_add(&slot->delayed, 1);
-        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-        atomic_fetch_sub(&slot->delayed, 1);
-    }
-    errno = saved;
-}
-
-static struct decision decide(enum fault_call call)
-{
-    /* Read once: a thread may be here when the call returns and disarms. */
-    struct slot *slot = armed;
-    struct decision decision = {.slot = slot, .at_most = SIZE_MAX};
-    unsigned nth, nfaults;
-
-    if (!slot)
-        return decision;
-    nth = atomic_fetch_add(&slot->calls[call], 1) + 1;
-    nfaults = atomic_load(&slot->nfaults);
-    for (unsigned i = 0; i < nfaults && i < MAX_FAULTS; i++) {
-        struct fault *fault = &slot->faults[i];
-
-        if (fault->call != (uint32_t)call)
-            continue;
-        if (fault->kind == FAULT_DELAY) {
-            decision.seed = fault->seed + nth * 2;
-            decision.max_us = fault->max_us;
-        }
-        if (fault->nth != nth)
-            continue;
-        if (fault->kind == FAULT_SHORT)
-            decision.at_most = fault->bytes;
-        if (fault->kind == FAULT_FAIL)
-            decision.error = fault->error;
-        if (fault->kind == FAULT_HOLD)
-            decision.hold = true;
-        if (fault->kind != FAULT_DELAY) {
-            fault->reached = 1;
-            atomic_fetch_add(&slot->fired, 1);
-        }
-    }
-    pause_for(slot, decision.seed, decision.max_us);
-    return decision;
+    return ask(&question);
 }
 
 /* Leaks are not reported by a process that the call creates, however it does
  * that: vfork(), _Fork() and posix_spawn() run no handler of pthread_atfork(). */
 static struct decision enter(enum fault_call call)
 {
-    struct decision decision = decide(call);
+    /* Read once: a thread may be here when the call returns and disarms. */
+    atomic_uchar *flags = armed;
+    struct decision decision = {.call = call, .at_most = SIZE_MAX};
 
-    if (decision.slot && !decision.error && (call == FAULT_FORK || call == FAULT_SPAWN)) {
+    if (!flags)
+        return decision;
+    if (atomic_load(&flags[call])) {
+        struct reply reply = ask_about(call, ASK_BEFORE);
+
+        decision.error = reply.flags & ANSWER_FAIL ? reply.error : 0;
+        decision.ask_after = reply.flags & ANSWER_ASK_AFTER;
+        if (reply.flags & ANSWER_SHORT)
+            decision.at_most = reply.value;
+        else
+            decision.address = (void *)reply.value;
+    }
+    if (!decision.error && (call == FAULT_FORK || call == FAULT_SPAWN)) {
         decision.parent = getpid();
         log_leaks(false);
     }
     return decision;
 }
 
-void park(atomic_uint *flag, const atomic_uint *wanted)
-{
-    int saved = errno;
-
-    atomic_store(flag, 1);
-    if (wanted && atomic_load(wanted) == 0)
-        atomic_store(flag, 0);
-    while (atomic_load(flag) != 0)
-        syscall(SYS_futex, flag, FUTEX_WAIT, 1, NULL, NULL, 0);
-    errno = saved;
-}
-
 static void leave(const struct decision *decision)
 {
     if (decision->parent != 0 && decision->parent == getpid())
         log_leaks(true);
-    if (!decision->slot)
-        return;
-    pause_for(decision->slot, decision->seed + 1, decision->max_us);
-    if (decision->hold)
-        park(&decision->slot->held, &decision->slot->nfaults);
+    if (decision->ask_after)
+        ask_about(decision->call, ASK_AFTER);
 }
 
 /* Some names have two versions in libc, for different structures
  * (pthread_cond_wait).  Before glibc 2.36, RTLD_NEXT finds the old one; dlsym()
  * on the library itself finds the one that a program is linked with. */
-static void *libc_function(const char *name)
+void *libc_function(const char *name)
 {
     void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
     void *function = libc ? dlsym(libc, name) : NULL;
@@ -292,7 +242,48 @@ WRAP(FAULT_PIPE, -1, int, pipe2, (int ends[2], int flags), ends, flags)
 WRAP(FAULT_DUP, -1, int, dup, (int fd), fd)
 WRAP(FAULT_DUP2, -1, int, dup2, (int from, int to), from, to)
 WRAP(FAULT_DUP2, -1, int, dup3, (int from, int to, int flags), from, to, flags)
-WRAP(FAULT_CLOSE, -1, int, close, (int fd), fd)
+
+/* A forked child that closes every descriptor keeps the kit's socket, so that it
+ * can still ask; exec closes it. */
+static bool keeps(int fd)
+{
+    return armed && fd == ask_socket() && getpid() != puppet;
+}
+
+int close(int fd)
+{
+    struct decision decision;
+    int value;
+
+    if (keeps(fd)) {
+        errno = EBADF;
+        return -1;
+    }
+    decision = enter(FAULT_CLOSE);
+    if (decision.error) {
+        errno = decision.error;
+        return -1;
+    }
+    value = REAL(close)(fd);
+    leave(&decision);
+    return value;
+}
+
+int close_range(unsigned first, unsigned last, int flags)
+{
+    unsigned kept = ask_socket();
+
+    if (kept < first || kept > last || !keeps(kept))
+        return REAL(close_range)(first, last, flags);
+    if (kept > first && REAL(close_range)(first, kept - 1, flags) == -1)
+        return -1;
+    return kept == last ? 0 : REAL(close_range)(kept + 1, last, flags);
+}
+
+void closefrom(int first)
+{
+    close_range(first < 0 ? 0 : first, ~0u, 0);
+}
 
 ssize_t read(int fd, void *buf, size_t len)
 {
@@ -358,21 +349,8 @@ WRAP(FAULT_FTRUNCATE, -1, int, ftruncate64, (int fd, off64_t length), fd, length
 
 /* ---- memory mappings ---------------------------------------------------- */
 
-/* Where the next shared mapping of this puppet goes, or NULL.  Puppets are
- * forked from one process and would all map at the same address, which would
- * hide a pointer stored in shared memory.  A hint only: where it does not fit,
- * any other address is good. */
-static void *displaced(void)
-{
-    static atomic_uint maps;
-    struct slot *slot = armed;
-
-    if (!slot || !atomic_load(&slot->displace))
-        return NULL;
-    return (char *)0x300000000000 + (slot - CONTROL->slots) * ((size_t)1 << 36) +
-           atomic_fetch_add(&maps, 1) * ((size_t)1 << 30);
-}
-
+/* An address that the test proposes is a hint: where it does not fit, any other
+ * address is good.  The caller's own wish comes first. */
 #define WRAP_MMAP(name, offset_type)                                                               \
     void *name(void *at, size_t len, int prot, int flags, int fd, offset_type offset)              \
     {                                                                                              \
@@ -384,7 +362,7 @@ static void *displaced(void)
             return MAP_FAILED;                                                                     \
         }                                                                                          \
         if (!at && (flags & MAP_TYPE) != MAP_PRIVATE)                                              \
-            at = displaced();                                                                      \
+            at = decision.address;                                                                 \
         value = REAL(name)(at, len, prot, flags, fd, offset);                                      \
         leave(&decision);                                                                          \
         return value;                                                                              \
@@ -497,14 +475,13 @@ void *shmat(int id, const void *at, int flags)
 {
     struct decision decision = enter(FAULT_SHMAT);
     void *value = (void *)-1;
-    void *elsewhere = at ? NULL : displaced();
 
     if (decision.error) {
         errno = decision.error;
         return value;
     }
-    if (elsewhere)
-        value = REAL(shmat)(id, elsewhere, flags);
+    if (!at && decision.address)
+        value = REAL(shmat)(id, decision.address, flags);
     if (value == (void *)-1)
         value = REAL(shmat)(id, at, flags);
     leave(&decision);

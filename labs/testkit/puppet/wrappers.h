@@ -2,15 +2,19 @@
 #ifndef WRAPPERS_H
 #define WRAPPERS_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "shared/wire.h"
 
-/* From here to faults_disarm() the wrappers carry out the slot's plan;
- * otherwise they only pass calls on to libc. */
-void faults_arm(struct slot *slot);
+/* From here to faults_disarm(), a call that is armed in the control page for
+ * this puppet asks the test first; otherwise the wrappers only pass calls on to
+ * libc. */
+void faults_arm(unsigned puppet);
 void faults_disarm(void);
 
-/* Sets a flag and sleeps until the test clears it.  Returns at once if
- * `*wanted` is already 0; wanted may be NULL. */
-void park(atomic_uint *flag, const atomic_uint *wanted);
+/* The function of libc with this name, never one of the submission or of the
+ * wrappers; NULL if there is none. */
+void *libc_function(const char *name);
 
 #endif

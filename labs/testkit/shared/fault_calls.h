@@ -1,4 +1,4 @@
-/* fault_calls.h - the calls to libc that a test can make fail.
+/* fault_calls.h - the calls to libc that a test can count, hold and make fail.
  *
  * One name stands for its variants: FAULT_PIPE for pipe and pipe2, FAULT_FORK
  * for fork and vfork.  Each has its wrappers in puppet/wrappers.c.
@@ -8,45 +8,45 @@
 
 /* clang-format off */
 #define FAULT_CALL_LIST(X) \
-    X(FAULT_FORK) \
-    X(FAULT_EXEC) \
-    X(FAULT_SPAWN) \
-    X(FAULT_WAIT) \
-    X(FAULT_PIPE) \
-    X(FAULT_DUP) \
-    X(FAULT_DUP2) \
-    X(FAULT_OPEN) \
-    X(FAULT_CLOSE) \
-    X(FAULT_READ) \
-    X(FAULT_WRITE) \
-    X(FAULT_FTRUNCATE) \
-    X(FAULT_MMAP) \
-    X(FAULT_MUNMAP) \
-    X(FAULT_SHM_OPEN) \
-    X(FAULT_SHM_UNLINK) \
-    X(FAULT_SEM_OPEN) \
-    X(FAULT_SEM_INIT) \
-    X(FAULT_SEM_WAIT) \
-    X(FAULT_SEM_POST) \
-    X(FAULT_MUTEX_LOCK) \
-    X(FAULT_MUTEX_UNLOCK) \
-    X(FAULT_COND_WAIT) \
-    X(FAULT_MQ_OPEN) \
-    X(FAULT_MQ_SEND) \
-    X(FAULT_MQ_RECEIVE) \
-    X(FAULT_MQ_UNLINK) \
-    X(FAULT_SHMGET) \
-    X(FAULT_SHMAT) \
-    X(FAULT_SHMCTL) \
-    X(FAULT_SEMGET) \
-    X(FAULT_SEMOP) \
-    X(FAULT_SEMCTL) \
-    X(FAULT_MSGGET) \
-    X(FAULT_MSGSND) \
-    X(FAULT_MSGRCV)
+    X(FAULT_FORK, "fork") \
+    X(FAULT_EXEC, "exec") \
+    X(FAULT_SPAWN, "posix_spawn") \
+    X(FAULT_WAIT, "wait") \
+    X(FAULT_PIPE, "pipe") \
+    X(FAULT_DUP, "dup") \
+    X(FAULT_DUP2, "dup2") \
+    X(FAULT_OPEN, "open") \
+    X(FAULT_CLOSE, "close") \
+    X(FAULT_READ, "read") \
+    X(FAULT_WRITE, "write") \
+    X(FAULT_FTRUNCATE, "ftruncate") \
+    X(FAULT_MMAP, "mmap") \
+    X(FAULT_MUNMAP, "munmap") \
+    X(FAULT_SHM_OPEN, "shm_open") \
+    X(FAULT_SHM_UNLINK, "shm_unlink") \
+    X(FAULT_SEM_OPEN, "sem_open") \
+    X(FAULT_SEM_INIT, "sem_init") \
+    X(FAULT_SEM_WAIT, "sem_wait") \
+    X(FAULT_SEM_POST, "sem_post") \
+    X(FAULT_MUTEX_LOCK, "pthread_mutex_lock") \
+    X(FAULT_MUTEX_UNLOCK, "pthread_mutex_unlock") \
+    X(FAULT_COND_WAIT, "pthread_cond_wait") \
+    X(FAULT_MQ_OPEN, "mq_open") \
+    X(FAULT_MQ_SEND, "mq_send") \
+    X(FAULT_MQ_RECEIVE, "mq_receive") \
+    X(FAULT_MQ_UNLINK, "mq_unlink") \
+    X(FAULT_SHMGET, "shmget") \
+    X(FAULT_SHMAT, "shmat") \
+    X(FAULT_SHMCTL, "shmctl") \
+    X(FAULT_SEMGET, "semget") \
+    X(FAULT_SEMOP, "semop") \
+    X(FAULT_SEMCTL, "semctl") \
+    X(FAULT_MSGGET, "msgget") \
+    X(FAULT_MSGSND, "msgsnd") \
+    X(FAULT_MSGRCV, "msgrcv")
 /* clang-format on */
 
-#define FAULT_CALL_ENUMERATOR(name) name,
+#define FAULT_CALL_ENUMERATOR(name, function) name,
 enum fault_call {
     FAULT_CALL_LIST(FAULT_CALL_ENUMERATOR) FAULT_CALLS /* how many */
 };

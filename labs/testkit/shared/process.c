@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,16 +89,18 @@ static bool is_puppets_own(const struct fd_info *info)
            (info->fd == OWN_FDS + 1 && strncmp(info->target, "/memfd:arena", 12) == 0);
 }
 
-size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
+ssize_t read_fds(pid_t pid, struct fd_info *out, size_t max)
 {
     struct identity own = take_owner_id(pid);
     char path[48];
     struct dirent *entry;
+    bool unreadable;
     size_t n = 0;
     DIR *dir;
 
     snprintf(path, sizeof path, "/proc/%d/fd", pid);
     dir = opendir(path);
+    unreadable = !dir && (errno == EACCES || errno == EPERM);
     while (dir && n < max && (entry = readdir(dir))) {
         struct fd_info *info = &out[n];
         ssize_t length;
@@ -120,7 +123,7 @@ size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
         closedir(dir);
     restore_own_id(own);
     qsort(out, n, sizeof *out, by_fd);
-    return n;
+    return unreadable ? -1 : (ssize_t)n;
 }
 
 /* The name in /proc/PID/stat is in parentheses and may hold any byte,
@@ -288,6 +291,18 @@ static void look_at_sleep(const char *task, struct process_activity *out)
         out->in_timed_sleep |= limited;
         out->in_nap |= limited && (call->argument < 0 || (call->count >= 0 && a[call->count] == 0));
     }
+}
+
+bool process_is_observable(pid_t pid)
+{
+    struct identity own = take_owner_id(pid);
+    char path[48], text[256];
+    bool readable;
+
+    snprintf(path, sizeof path, "/proc/%d/syscall", pid);
+    readable = read_file(path, text, sizeof text);
+    restore_own_id(own);
+    return readable;
 }
 
 static bool add_task(const char *task, struct process_activity *out)

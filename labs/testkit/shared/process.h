@@ -16,8 +16,8 @@ struct fd_info {
 };
 /* The open descriptors of a process in ascending order, without those of the
  * kit; at most max are stored.  Returns their number, 0 when the process is
- * gone. */
-size_t process_fds(pid_t pid, struct fd_info *out, size_t max);
+ * gone, -1 when it cannot be read. */
+ssize_t read_fds(pid_t pid, struct fd_info *out, size_t max);
 
 struct process_info {
     pid_t pid;
@@ -45,6 +45,8 @@ struct process_activity {
     bool in_timed_sleep;   /* a thread sleeps with a time limit */
     bool in_unknown_sleep; /* a thread sleeps, and its system call is hidden */
 };
+/* Whether the system calls of a process that exists can be read. */
+bool process_is_observable(pid_t pid);
 /* False when the process is gone. */
 bool process_activity(pid_t pid, struct process_activity *out);
 

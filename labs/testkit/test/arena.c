@@ -1,23 +1,24 @@
 /* arena.c - memory that the test and its puppets see at one address.
  *
  * Each test has a new arena: a memfd, sealed so that no puppet can truncate it,
- * which each puppet maps when it starts.  After the control page (wire.h),
- * blocks are allocated from low to high and never freed; each lies between red
- * zones.
+ * which each puppet maps when it starts.  Blocks are allocated from low to high
+ * and never freed; each lies between red zones.
  */
 #include "arena.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "failure.h"
 #include "shared/wire.h"
 #include "testkit.h"
 
-enum { MAX_BLOCKS = 2048, RED_ZONE_BYTES = 64, PAGE_BYTES = 4096, RED = 0xfd, UNSET = 0xa5 };
+enum { RED_ZONE_BYTES = 64, PAGE_BYTES = 4096, RED = 0xfd, UNSET = 0xa5 };
 
 #define ROUND_UP(n, to) (((n) + (to) - 1) / (to) * (to))
 
@@ -30,9 +31,9 @@ struct block { /* a piece of the arena */
 static struct {
     int fd;
     size_t used;
-    struct block blocks[MAX_BLOCKS];
-    size_t nblocks;
-    unsigned nmarks;
+    struct block *blocks;
+    size_t nblocks, max_blocks;
+    bool has_traps;
 } arena;
 
 void arena_open(void)
@@ -48,9 +49,9 @@ void arena_open(void)
     if (at != ARENA_ADDRESS)
         testkit_broken("cannot map the arena at %p: %s", (void *)ARENA_ADDRESS, strerror(errno));
     arena.fd = fd;
-    arena.used = sizeof(struct control);
+    arena.used = 0;
     arena.nblocks = 0;
-    arena.nmarks = 0;
+    arena.has_traps = false;
 }
 
 void arena_close(void)
@@ -64,26 +65,31 @@ int arena_fd(void)
     return arena.fd;
 }
 
-static void mark(enum mark_kind kind, size_t at, size_t bytes)
+bool arena_has_traps(void)
 {
-    unsigned n = arena.nmarks++; /* a puppet can change the count in the control page */
+    return arena.has_traps;
+}
 
-    if (n >= MAX_MARKS)
-        test_ran_out("there were more than %d pieces of arena", MAX_MARKS);
-    CONTROL->marks[n] = (struct mark){.kind = kind, .at = at, .bytes = bytes};
-    atomic_store(&CONTROL->nmarks, n + 1);
+static struct block *new_block(void)
+{
+    if (arena.nblocks == arena.max_blocks) {
+        arena.max_blocks = arena.max_blocks ? arena.max_blocks * 2 : 256;
+        arena.blocks = realloc(arena.blocks, arena.max_blocks * sizeof *arena.blocks);
+        if (!arena.blocks)
+            testkit_broken("no memory for %zu blocks of arena", arena.max_blocks);
+    }
+    return &arena.blocks[arena.nblocks++];
 }
 
 /* Allocates `front` bytes of red zone, the block, and `back` bytes of red zone. */
 static char *take(const char *name, size_t front, size_t bytes, size_t back)
 {
     size_t at = arena.used + front;
-    struct block *block = &arena.blocks[arena.nblocks];
 
-    if (bytes > ARENA_BYTES || at + bytes + back > ARENA_BYTES || arena.nblocks == MAX_BLOCKS)
+    if (bytes > ARENA_BYTES || at + bytes + back > ARENA_BYTES)
         test_ran_out("the arena was full: %zu bytes for %s", bytes, name);
-    *block = (struct block){.name = name, .at = at, .bytes = bytes, .front = front, .back = back};
-    arena.nblocks++;
+    *new_block() =
+        (struct block){.name = name, .at = at, .bytes = bytes, .front = front, .back = back};
     arena.used = at + bytes + back;
     memset(ARENA_ADDRESS + at - front, RED, front);
     memset(ARENA_ADDRESS + at + bytes, RED, back);
@@ -102,7 +108,7 @@ void *arena_alloc_at(const char *name, size_t size_bytes, size_t align_bytes, si
 {
     char *block = take_aligned(name, size_bytes, align_bytes, misalign_bytes);
 
-    mark(MARK_DEFINED, block - ARENA_ADDRESS, size_bytes);
+    control_mark(MARK_DEFINED, block - ARENA_ADDRESS, size_bytes);
     return block;
 }
 
@@ -111,13 +117,18 @@ void *arena_alloc(const char *name, size_t size_bytes)
     return arena_alloc_at(name, size_bytes, 16, 0);
 }
 
-void *arena_out(const char *name, size_t size_bytes)
+void *arena_out_at(const char *name, size_t size_bytes, size_t align_bytes, size_t misalign_bytes)
 {
-    char *block = take_aligned(name, size_bytes, 16, 0);
+    char *block = take_aligned(name, size_bytes, align_bytes, misalign_bytes);
 
     memset(block, UNSET, size_bytes);
-    mark(MARK_UNDEFINED, block - ARENA_ADDRESS, size_bytes);
+    control_mark(MARK_UNDEFINED, block - ARENA_ADDRESS, size_bytes);
     return block;
+}
+
+void *arena_out(const char *name, size_t size_bytes)
+{
+    return arena_out_at(name, size_bytes, 16, 0);
 }
 
 void *arena_trap(const char *name, size_t size_bytes)
@@ -127,8 +138,9 @@ void *arena_trap(const char *name, size_t size_bytes)
     char *block = take(name, end - size_bytes - used, size_bytes, 0);
 
     arena.used += PAGE_BYTES;
-    mark(MARK_DEFINED, block - ARENA_ADDRESS, size_bytes);
-    mark(MARK_TRAP, end, PAGE_BYTES);
+    control_mark(MARK_DEFINED, block - ARENA_ADDRESS, size_bytes);
+    control_mark(MARK_TRAP, end, PAGE_BYTES);
+    arena.has_traps = true;
     return block;
 }
 

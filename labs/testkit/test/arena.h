@@ -4,12 +4,14 @@
 #ifndef ARENA_H
 #define ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 void arena_open(void);
 void arena_close(void);
-int arena_fd(void);     /* the memfd, for a puppet; the arena keeps it */
+int arena_fd(void); /* the memfd, for a puppet; the arena keeps it */
+bool arena_has_traps(void);
 void arena_check(void); /* fails the test when a red zone was written to */
 
 /* Writes a word in its most readable form: "meta+0x10", "-1", "4096",

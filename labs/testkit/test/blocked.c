@@ -7,11 +7,12 @@
  * does not depend on how often the test samples them.
  */
 #include <errno.h>
-#include <poll.h>
 
 #include "clock.h"
+#include "decisions.h"
 #include "failure.h"
-#include "puppets.h"
+#include "fork_server_client.h"
+#include "serve.h"
 #include "support.h"
 
 enum {
@@ -20,18 +21,15 @@ enum {
     QUIET_SAMPLES = 3,
 };
 
-static bool has_replied(const struct puppet *p)
+static bool has_returned(struct puppet *p)
 {
-    struct pollfd ready = {.fd = p->socket, .events = POLLIN};
-
-    return p->busy && poll(&ready, 1, 0) == 1;
+    return p->busy && has_reply(p) && p->ninbox > 0;
 }
 
-/* The test itself stops the puppet: in a planned pause or at a trap page.  (A
- * planned hold is a state of its own.) */
-static bool delayed_or_trapped(const struct puppet *p)
+/* Its state could be read before the submission was loaded. */
+__attribute__((noreturn)) static void fail_for_unreadable(const struct puppet *p)
 {
-    return atomic_load(&p->slot->delayed) > 0 || atomic_load(&p->slot->trapped) > 0;
+    test_fail("%s: the process made itself unreadable, so it cannot be seen to wait", p->doing);
 }
 
 static enum puppet_state settle(struct puppet *p, bool limits_allowed)
@@ -41,17 +39,17 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
     int quiet = 0;
 
     do {
-        if (has_replied(p))
+        if (has_returned(p))
             return PUPPET_RETURNED;
         if (puppet_is_dead(p) || !process_activity(p->pid, &now))
             return PUPPET_DEAD;
-        if (p->hold_planned && atomic_load(&p->slot->held) > 0)
+        if (decisions_hold(p))
             return PUPPET_HELD;
         if (now.cpu_ns > p->at_start.cpu_ns + scaled_limit(SPIN_CPU_MS) * UINT64_C(1000000))
             return PUPPET_SPINNING;
         if (now.switches > p->at_start.switches + scaled_limit(POLL_SWITCHES))
             return PUPPET_POLLING;
-        if (delayed_or_trapped(p) || !now.asleep || now.cpu_ns != before.cpu_ns ||
+        if (decisions_delay(p) || !now.asleep || now.cpu_ns != before.cpu_ns ||
             now.switches != before.switches)
             quiet = 0;
         else
@@ -59,8 +57,10 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
         before = now;
         if (quiet < QUIET_SAMPLES)
             continue;
-        if (has_replied(p)) /* it replied before it waited for the next request */
+        if (has_returned(p)) /* it replied before it waited for the next request */
             return PUPPET_RETURNED;
+        if (now.in_unknown_sleep && p->observable)
+            fail_for_unreadable(p);
         if (now.in_nap || (now.in_timed_sleep && !limits_allowed))
             return PUPPET_POLLING;
         return PUPPET_BLOCKED;
@@ -112,8 +112,8 @@ void assert_trapped(struct puppet *p)
 {
     struct deadline until = deadline_start();
 
-    while (atomic_load(&p->slot->trapped) == 0) {
-        if (has_replied(p) || puppet_is_dead(p))
+    while (!fork_server_ask(FRAME_TRAPPED, p->sandbox_pid)) {
+        if (has_returned(p) || puppet_is_dead(p))
             test_fail("%s returned %d without touching all of the buffer", p->doing, finish(p));
         if (!deadline_look_again(&until))
             test_fail("%s never reached the end of the buffer", p->doing);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "callbacks.h"
 #include "failure.h"
 #include "frames.h"
 #include "script.h"
@@ -24,19 +25,14 @@ static void note_return(const struct puppet *p, uint64_t value, int error)
         note_call("%s returned %s", p->doing, word);
 }
 
-uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args)
+/* Sends a call to the current puppet, and waits for its value unless begin()
+ * comes first. */
+static uint64_t send_call(enum frame_kind kind, const char *function, size_t nargs,
+                          const uint64_t *args)
 {
-    struct frame request = {.kind = FRAME_CALL};
-    struct puppet *p;
+    struct frame request = {.kind = kind};
+    struct puppet *p = current_or_new();
 
-    if (nargs > FRAME_WORDS || strlen(function) >= sizeof request.text)
-        testkit_broken("%s: a call has at most %d arguments", function, FRAME_WORDS);
-    if (script_is_recording()) {
-        script_append(function, nargs, args);
-        return 0;
-    }
-    p = current_or_new();
-    session.calls_begun = true;
     puppet_expect_idle(p, function);
     strcpy(request.text, function);
     memcpy(request.words, args, nargs * sizeof *args);
@@ -48,6 +44,31 @@ uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args)
         return 0;
     }
     return finish_word(p);
+}
+
+uint64_t remote_call(const char *function, size_t nargs, const uint64_t *args)
+{
+    if (nargs > FRAME_WORDS || strlen(function) >= FRAME_TEXT_BYTES)
+        testkit_broken("%s: a call has at most %d arguments", function, FRAME_WORDS);
+    if (script_is_recording()) {
+        script_append(function, nargs, args);
+        return 0;
+    }
+    session.calls_begun = true;
+    return send_call(FRAME_CALL, function, nargs, args);
+}
+
+uint64_t libc_call(const char *function, size_t nargs, const uint64_t *args)
+{
+    return send_call(FRAME_CALL_LIBC, function, nargs, args);
+}
+
+void *callback(struct puppet *p, callback_function *function, size_t nargs)
+{
+    struct frame request = {
+        .kind = FRAME_ENTRY, .words = {callbacks_add(function, nargs)}, .text = "callback"};
+
+    return (void *)puppet_request(p, &request, -1);
 }
 
 void puppet_begin(struct puppet *p)

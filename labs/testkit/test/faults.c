@@ -1,45 +1,53 @@
 /* faults.c - plans which of a puppet's calls to libc fail, are short, pause, or
- * are held (testkit.h).
- *
- * The plan lies in the puppet's slot of the control page (shared/wire.h).
- * puppet/wrappers.c reads it there, carries it out, and counts calls.  Student
- * code can write there too, so nothing that is read back affects a score.
+ * are held (testkit.h).  decisions.c carries the plan out.
  */
 #include "faults.h"
 
-#include <limits.h>
-#include <linux/futex.h>
 #include <stdio.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include "control.h"
+#include "decisions.h"
 #include "failure.h"
+#include "fork_server_client.h"
 #include "puppets.h"
+#include "serve.h"
+#include "shared/text.h"
+#include "support.h"
 
-static const char *const call_names[FAULT_CALLS] = {
-#define NAME(name) [name] = #name,
-    FAULT_CALL_LIST(NAME)
-#undef NAME
+static const struct {
+    const char *name, *function;
+} calls[FAULT_CALLS] = {
+#define NAMES(name, function) [name] = {#name, function},
+    FAULT_CALL_LIST(NAMES)
+#undef NAMES
 };
+
+void fault_watch(struct puppet *p, enum fault_call call)
+{
+    p->watched[call] = true;
+    control_arm(p->number, call, true);
+}
 
 static void plan(struct puppet *p, struct fault fault)
 {
-    unsigned n = p->nfaults++; /* a puppet can change the count in the slot */
-    unsigned counted = fault_count(p, fault.call);
-
+    fault_watch(p, fault.call);
+    fault.counted = fault_count(p, fault.call);
     if (fault.kind != FAULT_DELAY && fault.nth == 0)
         testkit_broken("calls are counted from 1");
-    if (n >= MAX_FAULTS)
+    if (p->nfaults == MAX_FAULTS)
         test_ran_out("more than %d faults were planned", MAX_FAULTS);
-    p->faults[n] = (struct planned_fault){
-        .kind = fault.kind, .call = fault.call, .nth = fault.nth, .counted = counted};
-    p->slot->faults[n] = fault;
-    atomic_store(&p->slot->nfaults, n + 1);
+    p->faults[p->nfaults++] = fault;
 }
 
 void fault_fail(struct puppet *p, enum fault_call call, unsigned nth, int error)
 {
     plan(p, (struct fault){.kind = FAULT_FAIL, .call = call, .nth = nth, .error = error});
+}
+
+void fault_fail_from(struct puppet *p, enum fault_call call, unsigned nth, int error)
+{
+    plan(p, (struct fault){
+                .kind = FAULT_FAIL, .call = call, .nth = nth, .error = error, .sticky = true});
 }
 
 void fault_short(struct puppet *p, enum fault_call call, unsigned nth, size_t max_bytes)
@@ -58,68 +66,93 @@ void fault_delay(struct puppet *p, enum fault_call call, uint64_t seed, unsigned
 
 void fault_hold(struct puppet *p, enum fault_call call, unsigned nth)
 {
-    p->hold_planned = true;
     plan(p, (struct fault){.kind = FAULT_HOLD, .call = call, .nth = nth});
 }
 
-static void forget(struct puppet *p)
+void fault_hold_before(struct puppet *p, enum fault_call call, unsigned nth)
 {
-    p->nfaults = 0;
-    p->hold_planned = false;
-    atomic_store(&p->slot->nfaults, 0);
-}
-
-/* Lets a puppet continue that called park() in puppet/wrappers.c. */
-static void unpark(atomic_uint *flag)
-{
-    atomic_store(flag, 0);
-    syscall(SYS_futex, flag, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    plan(p, (struct fault){.kind = FAULT_HOLD_BEFORE, .call = call, .nth = nth});
 }
 
 void fault_release(struct puppet *p)
 {
-    forget(p);
-    unpark(&p->slot->held);
-}
-
-void trap_release(struct puppet *p)
-{
-    unpark(&p->slot->trapped);
+    has_reply(p); /* a question that has been sent is counted under the plan */
+    p->nfaults = 0;
+    decisions_release(p);
 }
 
 void fault_displace_maps(struct puppet *p)
 {
-    atomic_store(&p->slot->displace, true);
+    p->displace = true;
+    fault_watch(p, FAULT_MMAP);
+    fault_watch(p, FAULT_SHMAT);
 }
 
-bool fault_fired(const struct puppet *p)
+bool fault_fired(struct puppet *p)
 {
-    return atomic_load(&p->slot->fired) > 0;
+    has_reply(p);
+    return p->fired > 0;
 }
 
-unsigned fault_count(const struct puppet *p, enum fault_call call)
+pid_t fault_process(struct puppet *p)
 {
-    return atomic_load(&p->slot->calls[call]);
+    return fault_fired(p) ? p->fired_in : 0;
+}
+
+unsigned fault_count(struct puppet *p, enum fault_call call)
+{
+    if (!p->watched[call])
+        testkit_broken("%s is not counted: fault_watch() comes before the call", calls[call].name);
+    has_reply(p);
+    return p->calls[call];
 }
 
 void fault_clear(struct puppet *p)
 {
-    forget(p);
-    atomic_store(&p->slot->fired, 0);
-    atomic_store(&p->slot->displace, false);
-    for (int call = 0; call < FAULT_CALLS; call++)
-        atomic_store(&p->slot->calls[call], 0);
+    fault_release(p);
+    p->fired = 0;
+    p->displace = false;
+    for (int call = 0; call < FAULT_CALLS; call++) {
+        p->calls[call] = 0;
+        p->watched[call] = false;
+        control_arm(p->number, call, false);
+    }
+}
+
+/* ---- calls that must be seen -------------------------------------------------- */
+
+void check_called(struct puppet *p, const enum fault_call any_of[], size_t n, const char *file,
+                  int line)
+{
+    char names[200] = "";
+
+    for (size_t i = 0; i < n; i++) {
+        if (fault_count(p, any_of[i]) > 0)
+            return;
+        text_add(names, sizeof names, "%s%s()", i == 0 ? "" : " or ", calls[any_of[i]].function);
+    }
+    from_here(file, line);
+    fail_call("no call of %s was seen in %s; call the function of libc", names, p->doing);
+}
+
+/* ---- traps -------------------------------------------------------------------- */
+
+void trap_release(struct puppet *p)
+{
+    fork_server_ask(FRAME_UNTRAP, p->sandbox_pid);
 }
 
 /* ---- faults that did not happen --------------------------------------------- */
 
-static void explain(const struct planned_fault *fault)
+static void explain(const struct fault *fault)
 {
-    static const char *const functions[] = {
-        [FAULT_FAIL] = "fault_fail", [FAULT_SHORT] = "fault_short", [FAULT_HOLD] = "fault_hold"};
+    static const char *const functions[] = {[FAULT_FAIL] = "fault_fail",
+                                            [FAULT_SHORT] = "fault_short",
+                                            [FAULT_HOLD_BEFORE] = "fault_hold_before",
+                                            [FAULT_HOLD] = "fault_hold"};
 
     fprintf(stderr, "planned, but never reached: %s(%s, %u)", functions[fault->kind],
-            call_names[fault->call], fault->nth);
+            calls[fault->call].name, fault->nth);
     if (fault->nth <= fault->counted)
         fprintf(stderr, ": %u such calls had been made before; fault_clear() starts to count anew",
                 fault->counted);
@@ -131,8 +164,8 @@ void faults_explain(void)
     for (size_t i = 0; i < puppets_count(); i++) {
         const struct puppet *p = puppets_get(i);
 
-        for (unsigned k = 0; k < p->nfaults && k < MAX_FAULTS; k++)
-            if (p->faults[k].kind != FAULT_DELAY && p->slot->faults[k].reached == 0)
+        for (unsigned k = 0; k < p->nfaults; k++)
+            if (p->faults[k].kind != FAULT_DELAY && !p->faults[k].reached)
                 explain(&p->faults[k]);
     }
 }

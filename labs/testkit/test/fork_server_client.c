@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "control.h"
 #include "failure.h"
 #include "nonce.h"
 #include "session.h"
@@ -70,16 +71,6 @@ static void start_own(void)
     }
     close(ends[1]);
     session.fork_server = ends[0];
-}
-
-void fork_server_open(void)
-{
-    struct timeval wait = {.tv_sec = scaled_limit(REPLY_SECONDS)};
-
-    if (session.fork_server < 0)
-        start_own();
-    fcntl(session.fork_server, F_SETFD, FD_CLOEXEC);
-    setsockopt(session.fork_server, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 }
 
 void fork_server_close(void)
@@ -155,6 +146,30 @@ bool fork_server_request(struct frame *request, int give_fd, struct frame *reply
         testkit_broken("the fork server and the test do not agree on the frames: "
                        "were they built from the same kit?");
     return reply->kind != FRAME_FAILED;
+}
+
+void fork_server_open(void)
+{
+    struct timeval wait = {.tv_sec = scaled_limit(REPLY_SECONDS)};
+    struct frame control = {.kind = FRAME_CONTROL}, reply;
+    int fd;
+
+    if (session.fork_server < 0)
+        start_own();
+    fcntl(session.fork_server, F_SETFD, FD_CLOEXEC);
+    setsockopt(session.fork_server, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    if (!fork_server_request(&control, control_fd(), &reply, &fd))
+        testkit_broken("the sandbox cannot map the control page: %s", strerror(reply.error));
+}
+
+uint64_t fork_server_ask(enum frame_kind kind, pid_t sandbox_pid)
+{
+    struct frame request = {.kind = kind, .words = {sandbox_pid}}, reply;
+    int fd;
+
+    if (!fork_server_request(&request, -1, &reply, &fd))
+        testkit_broken("the fork server cannot trace a puppet: %s", strerror(reply.error));
+    return reply.words[0];
 }
 
 void fork_server_sweep(void)

@@ -8,6 +8,7 @@
 #define FORK_SERVER_CLIENT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "shared/wire.h"
 
@@ -18,6 +19,10 @@ void fork_server_close(void); /* ends it */
  * unless it is -1; *fd is the descriptor that came with the reply, or -1.
  * False when the reply is FRAME_FAILED (which holds the error). */
 bool fork_server_request(struct frame *request, int give_fd, struct frame *reply, int *fd);
+
+/* FRAME_TRACE, FRAME_TRAPPED or FRAME_UNTRAP; returns the first word of the
+ * reply. */
+uint64_t fork_server_ask(enum frame_kind, pid_t sandbox_pid);
 
 /* Ends everything that runs in the sandbox. */
 void fork_server_sweep(void);

@@ -3,9 +3,9 @@
  * Theory of operation.  A request is one frame, its reply another.  The reply
  * must have the right size, repeat the request's nonce and come from the
  * puppet's own pid, as the kernel says; anything else fails the test.  Each
- * time LOOK_MS have passed without a reply, the test checks whether the puppet
- * is still alive and whether it hangs: it used up its CPU time, or nothing in
- * the sandbox can run any more.
+ * time LOOK_MS have passed without a reply, whatever else has come (serve.c), the
+ * test checks whether the puppet is still alive and whether it hangs: it used up
+ * its CPU time, or nothing in the sandbox can run any more.
  *
  * Partner: puppet/requests.c, the other end.
  */
@@ -22,7 +22,9 @@
 #include "clock.h"
 #include "failure.h"
 #include "nonce.h"
+#include "fork_server_client.h"
 #include "progress.h"
+#include "serve.h"
 #include "shared/channel.h"
 #include "support.h"
 
@@ -88,7 +90,7 @@ __attribute__((noreturn)) static void fail_for_hang(struct puppet *p, const char
 
 /* What a test knows while it waits for a puppet. */
 struct wait {
-    uint64_t begun_ns;
+    uint64_t begun_ns, next_look_ns;
     uint64_t cpu_ns; /* the puppet's, when the wait began */
     struct progress progress;
 };
@@ -107,10 +109,27 @@ static void check_for_hang(struct puppet *p, struct wait *wait)
     }
     if (now.cpu_ns > wait->cpu_ns + scaled_limit(CALL_CPU_SECONDS) * SECOND_NS)
         fail_for_hang(p, "it used up its CPU time (an endless loop?)");
+    if (p->traced && fork_server_ask(FRAME_TRAPPED, p->sandbox_pid))
+        fail_for_hang(p, "it accessed memory behind the end of a buffer");
     if (nothing_can_run(&wait->progress))
         fail_for_hang(p, "it is asleep or stopped, and nothing wakes it");
     if (now_ns() - wait->begun_ns > scaled_limit(MAX_SECONDS) * SECOND_NS)
         fail_for_hang(p, "it wakes again and again, and never returns");
+}
+
+/* Serves all puppets for a while, and then checks this one, if it is time. */
+static void look(struct puppet *p, struct wait *wait)
+{
+    uint64_t now;
+
+    serve(LOOK_MS * 1000);
+    now = now_ns();
+    if (wait->next_look_ns == 0)
+        wait->next_look_ns = now;
+    if (p->ninbox > 0 || now < wait->next_look_ns)
+        return;
+    wait->next_look_ns = now + LOOK_MS * 1000000;
+    check_for_hang(p, wait);
 }
 
 void puppet_await_end(struct puppet *p)
@@ -118,10 +137,10 @@ void puppet_await_end(struct puppet *p)
     struct wait wait = {0};
 
     while (p->pidfd >= 0) {
-        if (puppet_ends_within(p, LOOK_MS))
+        if (puppet_is_dead(p))
             reap(p);
         else
-            check_for_hang(p, &wait);
+            look(p, &wait);
     }
 }
 
@@ -134,37 +153,27 @@ void puppet_send(struct puppet *p, struct frame *request, int fd)
         testkit_broken("%s: the test has ended this puppet", request->text);
     if (puppet_is_dead(p)) /* between two calls, by a thread or a child of its own */
         fail_for_end(p);
+    if (arena_has_traps() && !p->traced) {
+        fork_server_ask(FRAME_TRACE, p->sandbox_pid);
+        p->traced = true;
+    }
     request->nonce = p->nonce = nonce_new();
     p->busy = true;
     if (channel_send(p->socket, request, fd) < 0)
         fail_for_end(p);
 }
 
-struct message { /* from a puppet, not checked yet */
-    struct frame frame;
-    ssize_t size;
-    int fd;
-    pid_t sender;
-};
-
-/* Receives one message; its size is 0 when the socket is at its end. */
+/* The next message; its size is 0 when the socket is at its end. */
 static struct message receive(struct puppet *p)
 {
     struct wait wait = {0};
-    struct message m;
 
-    while ((m.size = channel_receive_from(p->socket, &m.frame, &m.fd, &m.sender)) < 0) {
-        if (errno == ECONNRESET) {
-            m.size = 0;
-            break;
-        }
-        if (errno != EAGAIN)
-            testkit_broken("cannot receive: %s", strerror(errno));
-        if (puppet_is_dead(p))
+    while (p->ninbox == 0 && !p->closed) {
+        look(p, &wait);
+        if (p->ninbox == 0 && !p->closed && puppet_is_dead(p) && !has_reply(p))
             fail_for_end(p);
-        check_for_hang(p, &wait);
     }
-    return m;
+    return take_message(p);
 }
 
 static void check(struct puppet *p, const struct message *m)

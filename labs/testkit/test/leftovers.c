@@ -36,6 +36,15 @@ static bool same_fds(const struct fd_info *a, size_t na, const struct fd_info *b
     return true;
 }
 
+size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
+{
+    ssize_t n = read_fds(pid, out, max);
+
+    if (n < 0)
+        test_fail("process %d made itself unreadable, so its descriptors cannot be seen", pid);
+    return n;
+}
+
 void assert_fds_are(pid_t pid, const struct fd_info *expected, size_t n)
 {
     struct fd_info fds[500];

@@ -15,6 +15,9 @@
 #include <sys/random.h>
 
 #include "arena.h"
+#include "callbacks.h"
+#include "control.h"
+#include "decisions.h"
 #include "failure.h"
 #include "faults.h"
 #include "fork_server_client.h"
@@ -60,6 +63,9 @@ static int set_up(void **state)
     passed = false;
     failure_reset();
     from_here(session.test->file, session.test->line);
+    callbacks_forget();
+    decisions_forget();
+    control_reset();
     arena_open();
     return 0;
 }
@@ -231,6 +237,7 @@ int main(int argc, char **argv)
     session.ntests_chosen = choose(argv + optind, argc - optind, chosen);
     if (session.ntests_chosen == 0)
         testkit_broken("this binary has no tests");
+    control_reset();
     fork_server_open();
     failures = _cmocka_run_group_tests(program_invocation_short_name, chosen, session.ntests_chosen,
                                        NULL, NULL);

@@ -3,10 +3,10 @@
  */
 #include "progress.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "serve.h"
 #include "session.h"
 #include "support.h"
 
@@ -67,11 +67,9 @@ struct deadline deadline_start(void)
 
 bool deadline_look_again(struct deadline *deadline)
 {
-    struct timespec pause = {.tv_nsec = deadline->pause_us * 1000};
-
     if (now_ns() > deadline->end_ns || nothing_can_run(&deadline->progress))
         return false;
-    nanosleep(&pause, NULL);
+    serve(deadline->pause_us);
     if (deadline->pause_us < 5000)
         deadline->pause_us *= 2;
     return true;

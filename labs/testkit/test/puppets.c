@@ -143,6 +143,7 @@ static void handshake(struct puppet *p)
     p->pidfd = syscall(SYS_pidfd_open, p->pid, 0);
     if (p->pidfd < 0)
         fail_to_start(strerror(errno));
+    p->observable = process_is_observable(p->pid);
 }
 
 struct puppet *puppet_start(void)
@@ -153,11 +154,10 @@ struct puppet *puppet_start(void)
 
     if (npuppets == MAX_PUPPETS)
         test_ran_out("there were more than %d puppets", MAX_PUPPETS);
-    *p = (struct puppet){.pidfd = -1, .socket = -1};
+    *p = (struct puppet){.number = npuppets, .pidfd = -1, .socket = -1};
     if (!fork_server_request(&request, arena_fd(), &reply, &p->socket))
         fail_to_start(strerror(reply.error));
     p->sandbox_pid = reply.words[0];
-    p->slot = &CONTROL->slots[npuppets];
     npuppets++;
     handshake(p);
     snprintf(p->doing, sizeof p->doing, "the puppet");

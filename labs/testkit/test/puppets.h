@@ -9,17 +9,36 @@
 
 enum { LOOK_MS = 50 }; /* pause between two checks in a wait for a puppet */
 
-/* A planned fault; the puppet reads its copy in the slot. */
-struct planned_fault {
-    uint32_t kind, call, nth;
-    unsigned counted; /* such calls when it was planned, counted by the puppet */
+enum { MAX_INBOX = 4, MAX_FAULTS = 64 };
+
+struct message { /* from a puppet, not checked yet */
+    struct frame frame;
+    ssize_t size; /* 0: the socket is at its end */
+    int fd;       /* that came with it, or -1 */
+    pid_t sender; /* as the kernel says */
+};
+
+enum fault_kind { FAULT_FAIL = 1, FAULT_SHORT, FAULT_DELAY, FAULT_HOLD_BEFORE, FAULT_HOLD };
+
+struct fault { /* what the test has planned for some calls to libc */
+    enum fault_kind kind;
+    enum fault_call call;
+    unsigned nth;
+    bool sticky;    /* all calls from the nth on */
+    int error;      /* FAULT_FAIL */
+    uint64_t bytes; /* FAULT_SHORT */
+    uint64_t seed;  /* FAULT_DELAY */
+    unsigned max_us;
+    bool reached;
+    uint32_t tid;     /* that made the nth call */
+    unsigned counted; /* such calls when it was planned */
 };
 
 struct puppet {
-    int socket, pidfd; /* -1 once it has ended */
-    pid_t pid;         /* as this process sees it */
-    pid_t sandbox_pid; /* as its fork server sees it */
-    struct slot *slot;
+    unsigned number;                  /* from 0, in the order of the starts */
+    int socket, pidfd;                /* -1 once it has ended */
+    pid_t pid;                        /* as this process sees it */
+    pid_t sandbox_pid;                /* as its fork server sees it */
     bool beginning;                   /* after begin(): do not wait for the next call */
     bool busy;                        /* a call is outstanding */
     uint64_t nonce;                   /* of that call */
@@ -28,10 +47,23 @@ struct puppet {
     const struct script *script;      /* the script that runs, or NULL */
     /* Writes the current call of that script into `doing`; NULL without one. */
     void (*describe_progress)(struct puppet *);
-    unsigned nfaults; /* planned */
-    struct planned_fault faults[MAX_FAULTS];
-    bool hold_planned; /* one of them is a hold */
-    int status;        /* wait status, once it has ended; -1 if unknown */
+
+    struct message inbox[MAX_INBOX]; /* received; questions are never among them */
+    size_t ninbox;
+    bool closed;     /* nothing more comes from its socket */
+    bool observable; /* /proc shows what it does, before the submission was loaded */
+    bool traced;     /* the fork server stops it at trap pages */
+
+    unsigned calls[FAULT_CALLS]; /* that asked, since fault_clear() */
+    bool watched[FAULT_CALLS];   /* those are counted */
+    struct fault faults[MAX_FAULTS];
+    unsigned nfaults;
+    unsigned fired; /* planned failures, short transfers and holds that happened */
+    pid_t fired_in; /* the process in which the last one happened */
+    bool displace;  /* shared mappings */
+    unsigned nmaps; /* displaced so far */
+
+    int status; /* wait status, once it has ended; -1 if unknown */
 };
 
 /* The puppets of this test, in the order of their starts. */
