@@ -216,6 +216,9 @@ char **arena_argv(const char *first, ...) __attribute__((sentinel));
 /* As read_fds() in shared/process.h, which also has process_children(), but a
  * process that made itself unreadable fails the test. */
 size_t process_fds(pid_t pid, struct fd_info *out, size_t max);
+/* Whether the name of a mapping contains this text: an object's name, "/SYSV" and
+ * a key in eight hexadecimal digits. */
+bool process_has_mapped(pid_t pid, const char *name);
 
 /* Fails, naming the descriptors, unless a process has exactly these. */
 void assert_fds_are(pid_t pid, const struct fd_info *expected, size_t n);
@@ -267,6 +270,7 @@ bool fault_fired(struct puppet *); /* a planned failure, short transfer or hold 
 /* The process in which the last of them happened, the puppet or a child, as the
  * test sees it; 0 if none has. */
 pid_t fault_process(struct puppet *);
+bool fault_repeated(struct puppet *); /* that process has made such a call again */
 void fault_clear(struct puppet *); /* forgets plans and counts, and releases what is held */
 
 /* Fails, naming this line, unless one of these calls, which are watched, was made:

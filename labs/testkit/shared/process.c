@@ -126,6 +126,25 @@ ssize_t read_fds(pid_t pid, struct fd_info *out, size_t max)
     return unreadable ? -1 : (ssize_t)n;
 }
 
+int maps_contain(pid_t pid, const char *text)
+{
+    struct identity own = take_owner_id(pid);
+    char path[48], line[4200];
+    int found = 0;
+    FILE *maps;
+
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    maps = fopen(path, "re");
+    if (!maps && (errno == EACCES || errno == EPERM))
+        found = -1;
+    while (maps && !found && fgets(line, sizeof line, maps))
+        found = strstr(line, text) != NULL;
+    if (maps)
+        fclose(maps);
+    restore_own_id(own);
+    return found;
+}
+
 /* The name in /proc/PID/stat is in parentheses and may hold any byte,
  * parentheses too; the fields after it begin at the last ')'. */
 #define THREADS_OF_STAT " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d"

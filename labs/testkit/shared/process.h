@@ -19,6 +19,10 @@ struct fd_info {
  * gone, -1 when it cannot be read. */
 ssize_t read_fds(pid_t pid, struct fd_info *out, size_t max);
 
+/* Whether the name of a mapping of a process contains this text: 1 or 0, -1 when
+ * it cannot be read.  0 also when the process is gone. */
+int maps_contain(pid_t pid, const char *text);
+
 struct process_info {
     pid_t pid;
     char state; /* R S D Z T ... */

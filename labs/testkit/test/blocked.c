@@ -4,7 +4,8 @@
  * sleeps, and its CPU time and its context switches stay the same over several
  * samples.  A sleep with a time limit, where the call has none, is polling; so
  * is waking again and again.  All measures are the puppet's own, so the result
- * does not depend on how often the test samples them.
+ * does not depend on how often the test samples them.  Nor may another process
+ * that the submission started poll on the puppet's behalf.
  */
 #include <errno.h>
 
@@ -13,6 +14,7 @@
 #include "failure.h"
 #include "fork_server_client.h"
 #include "serve.h"
+#include "session.h"
 #include "support.h"
 
 enum {
@@ -32,15 +34,44 @@ __attribute__((noreturn)) static void fail_for_unreadable(const struct puppet *p
     test_fail("%s: the process made itself unreadable, so it cannot be seen to wait", p->doing);
 }
 
+enum { MAX_OTHERS = 256 };
+
+static bool is_puppet(pid_t pid)
+{
+    for (size_t i = 0; i < puppets_count(); i++)
+        if (puppets_get(i)->pid == pid)
+            return true;
+    return false;
+}
+
+/* What the processes do that the submission started: children of a puppet, and
+ * orphans. */
+static struct process_activity activity_of_others(void)
+{
+    struct process_activity all = {0}, one;
+    pid_t pids[MAX_OTHERS];
+    size_t n = process_descendants(session.sandbox, pids, MAX_OTHERS);
+
+    for (size_t i = 0; i < n; i++) {
+        if (is_puppet(pids[i]) || !process_activity(pids[i], &one))
+            continue;
+        all.runnable |= one.runnable;
+        all.in_timed_sleep |= one.in_timed_sleep;
+    }
+    return all;
+}
+
 static enum puppet_state settle(struct puppet *p, bool limits_allowed)
 {
-    struct process_activity before = {0}, now;
+    struct process_activity before = {0}, now, others;
     struct deadline until = deadline_start();
+    unsigned long nreceived;
     int quiet = 0;
 
     do {
         if (has_returned(p))
             return PUPPET_RETURNED;
+        nreceived = p->nreceived;
         if (puppet_is_dead(p) || !process_activity(p->pid, &now))
             return PUPPET_DEAD;
         if (decisions_hold(p))
@@ -59,9 +90,14 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
             continue;
         if (has_returned(p)) /* it replied before it waited for the next request */
             return PUPPET_RETURNED;
+        others = activity_of_others();
+        if (p->nreceived != nreceived || others.runnable) {
+            quiet = 0; /* it slept until its question was answered, or may be woken */
+            continue;
+        }
         if (now.in_unknown_sleep && p->observable)
             fail_for_unreadable(p);
-        if (now.in_nap || (now.in_timed_sleep && !limits_allowed))
+        if (now.in_nap || others.in_timed_sleep || (now.in_timed_sleep && !limits_allowed))
             return PUPPET_POLLING;
         return PUPPET_BLOCKED;
     } while (deadline_look_again(&until));

@@ -122,6 +122,8 @@ static void apply(struct puppet *p, struct fault *fault, unsigned nth, const str
     fault->tid = m->frame.tid;
     p->fired++;
     p->fired_in = m->sender;
+    p->fired_call = fault->call;
+    p->repeated = false;
     if (fault->kind == FAULT_FAIL) {
         decision->answer.flags |= ANSWER_FAIL;
         decision->answer.error = fault->error;
@@ -148,6 +150,8 @@ static struct decision decide_before(struct puppet *p, enum fault_call call,
     unsigned nth = ++p->calls[call];
     struct decision decision = {0};
 
+    if (p->fired > 0 && call == p->fired_call && m->sender == p->fired_in)
+        p->repeated = true;
     if (p->displace && (call == FAULT_MMAP || call == FAULT_SHMAT))
         decision.answer.value = displaced_address(p);
     for (unsigned i = 0; i < p->nfaults; i++)

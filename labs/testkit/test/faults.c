@@ -99,6 +99,11 @@ pid_t fault_process(struct puppet *p)
     return fault_fired(p) ? p->fired_in : 0;
 }
 
+bool fault_repeated(struct puppet *p)
+{
+    return fault_fired(p) && p->repeated;
+}
+
 unsigned fault_count(struct puppet *p, enum fault_call call)
 {
     if (!p->watched[call])

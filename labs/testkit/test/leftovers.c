@@ -36,13 +36,27 @@ static bool same_fds(const struct fd_info *a, size_t na, const struct fd_info *b
     return true;
 }
 
+__attribute__((noreturn)) static void fail_for_unreadable(pid_t pid, const char *what)
+{
+    test_fail("process %d made itself unreadable, so its %s cannot be seen", pid, what);
+}
+
 size_t process_fds(pid_t pid, struct fd_info *out, size_t max)
 {
     ssize_t n = read_fds(pid, out, max);
 
     if (n < 0)
-        test_fail("process %d made itself unreadable, so its descriptors cannot be seen", pid);
+        fail_for_unreadable(pid, "descriptors");
     return n;
+}
+
+bool process_has_mapped(pid_t pid, const char *name)
+{
+    int found = maps_contain(pid, name);
+
+    if (found < 0)
+        fail_for_unreadable(pid, "mappings");
+    return found;
 }
 
 void assert_fds_are(pid_t pid, const struct fd_info *expected, size_t n)

@@ -50,9 +50,10 @@ struct puppet {
 
     struct message inbox[MAX_INBOX]; /* received; questions are never among them */
     size_t ninbox;
-    bool closed;     /* nothing more comes from its socket */
-    bool observable; /* /proc shows what it does, before the submission was loaded */
-    bool traced;     /* the fork server stops it at trap pages */
+    unsigned long nreceived; /* messages, questions included */
+    bool closed;             /* nothing more comes from its socket */
+    bool observable;         /* /proc shows what it does, before the submission was loaded */
+    bool traced;             /* the fork server stops it at trap pages */
 
     unsigned calls[FAULT_CALLS]; /* that asked, since fault_clear() */
     bool watched[FAULT_CALLS];   /* those are counted */
@@ -60,6 +61,8 @@ struct puppet {
     unsigned nfaults;
     unsigned fired; /* planned failures, short transfers and holds that happened */
     pid_t fired_in; /* the process in which the last one happened */
+    enum fault_call fired_call;
+    bool repeated;  /* that process has made such a call again */
     bool displace;  /* shared mappings */
     unsigned nmaps; /* displaced so far */
 
