@@ -30,7 +30,7 @@ const char *program_path(const char *name)
     if (!session.programs)
         testkit_broken("--programs is missing; the test needs %s", name);
     snprintf(path, sizeof path, "%s/%s", session.programs, name);
-    return arena_string(path);
+    return test_string(path);
 }
 
 static void describe_argv(char *text, size_t size, const char *const argv[])
@@ -43,15 +43,8 @@ static void describe_argv(char *text, size_t size, const char *const argv[])
 void puppet_exec(struct puppet *p, const char *const argv[])
 {
     struct frame request = {.kind = FRAME_EXEC, .text = "puppet_exec"};
-    char **copy;
-    size_t n = 0;
 
-    while (argv[n])
-        n++;
-    copy = arena_alloc("argv", (n + 1) * sizeof *copy);
-    for (size_t i = 0; i < n; i++)
-        copy[i] = arena_string(argv[i]);
-    request.words[0] = (uintptr_t)copy;
+    request.words[0] = (uintptr_t)arena_argv(argv);
     puppet_expect_idle(p, argv[0]);
     describe_argv(p->doing, sizeof p->doing, argv);
     session.calls_begun = true;
