@@ -526,6 +526,22 @@ TEST(a_puppet_executes_a_program, "A rule.")
     assert_int_equal(WEXITSTATUS(puppet_wait(p)), 7);
 }
 
+TEST(the_arguments_of_a_program_are_not_in_the_arena, "A rule.")
+{
+    const char *const argv[] = {program_path("beacon"), "an argument", NULL};
+    char *begin = arena_out("begin", 1), *end;
+    int out[2];
+    char byte;
+
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    puppet_give_fd(puppet_start(), out[1], 30);
+    puppet_exec(puppet_current(), argv);
+    assert_int_equal(read(out[0], &byte, 1), 1);
+    end = arena_out("end", 1);
+    assert_null(memmem(begin, end - begin, argv[0], strlen(argv[0])));
+    assert_null(memmem(begin, end - begin, argv[1], strlen(argv[1])));
+}
+
 TEST(catches_a_program_that_is_not_there, "A rule.")
 {
     const char *const argv[] = {"/nowhere/at/all", NULL};
