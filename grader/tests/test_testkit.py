@@ -76,6 +76,14 @@ def test_holds(build: Path, name: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.parametrize("name", [name for name in TESTS if name not in CATCHES])
+def test_overwritten_arena(build: Path, name: str) -> None:
+    """With --overwrite-arena, exactly those tests fail that rely on what a puppet can write."""
+    result = run_binary(build / "test_public", "--overwrite-arena", name)
+    expected = 1 if name.startswith("overwritten_") else 0
+    assert result.returncode == expected, result.stdout + result.stderr
+
+
 @pytest.mark.parametrize("name", list(CATCHES))
 def test_catches(build: Path, name: str) -> None:
     """Misbehaviour fails the test, with a message; a hang has its own exit status."""

@@ -53,7 +53,7 @@ static inline struct region region_at(size_t len_bytes, size_t min_block_bytes,
     if (r.meta_bytes == 0 || r.meta_bytes > max_meta_bytes)
         fail_call("buddy_sizeof(%zu, %zu) returned %zu: expected 1 to %zu", len_bytes,
                   min_block_bytes, r.meta_bytes, max_meta_bytes);
-    r.meta = memset(arena_out("meta", r.meta_bytes), 0, r.meta_bytes);
+    r.meta = memset(arena_undefined("meta", r.meta_bytes), 0, r.meta_bytes);
     while (align_bytes < len_bytes)
         align_bytes *= 2;
     r.base = arena_alloc_at("base", len_bytes, align_bytes, misalign_bytes);

@@ -16,7 +16,8 @@
 #include <stddef.h>
 
 /* One command: argv as execvp takes it.  argv[0] is the command's name, the
- * last element is NULL.  The caller owns it; pipeline_run only reads it. */
+ * last element is NULL.  The caller owns it; pipeline_run only reads it.  Neither
+ * stages nor argv need outlive the call. */
 struct pipeline_stage {
     char *const *argv;
 };

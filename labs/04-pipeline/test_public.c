@@ -117,6 +117,15 @@ TEST(a_failed_exec_exits_with_127_or_126,
     free(script);
 }
 
+/* Fails unless the call fails with this errno and writes nothing to status[]. */
+#define assert_refused(call, pipeline, error)                                                      \
+    do {                                                                                           \
+        assert_fails(call, error);                                                                 \
+        copy_status(pipeline);                                                                     \
+        if (!is_unwritten((pipeline).status[0]) || !is_unwritten((pipeline).status[1]))            \
+            fail_msg("a call with invalid arguments wrote to status[]");                           \
+    } while (0)
+
 TEST(bad_arguments_are_refused,
      "Invalid arguments are refused with EINVAL, or EBADF for a closed descriptor, before "
      "anything is started or written to status[].")
@@ -125,26 +134,23 @@ TEST(bad_arguments_are_refused,
     int out = output_file();
     struct puppet *p = puppet_with_files(in, out);
     struct pipeline pipeline = PIPELINE(CMD("true"), CMD("true"));
-    struct pipeline no_argv0 = PIPELINE(CMD("true"), arena_alloc("an argv without argv[0]", 16));
+    struct pipeline no_argv0 = PIPELINE(CMD("true"), (const char *const[]){NULL});
     struct pipeline no_argv = PIPELINE(CMD("true"), NULL);
 
-    no_argv0.status = no_argv.status = pipeline.status;
-    pipeline.status[0] = pipeline.status[1] = 4711;
     fault_watch(p, FAULT_FORK);
     fault_watch(p, FAULT_SPAWN);
 
-    assert_fails(pipeline_run(pipeline.stages, 0, IN, OUT, pipeline.status), EINVAL);
-    assert_fails(pipeline_run(NULL, 2, IN, OUT, pipeline.status), EINVAL);
-    assert_fails(pipeline_run(pipeline.stages, 2, IN, OUT, NULL), EINVAL);
-    assert_fails(run_pipeline(no_argv0, IN, OUT), EINVAL);
-    assert_fails(run_pipeline(no_argv, IN, OUT), EINVAL);
-    assert_fails(run_pipeline(pipeline, 400, OUT), EBADF);
-    assert_fails(run_pipeline(pipeline, IN, 400), EBADF);
-    assert_fails(run_pipeline(pipeline, -1, OUT), EBADF);
-    assert_fails(run_pipeline(pipeline, IN, -1), EBADF);
+    assert_refused(pipeline_run(stages_of(pipeline), 0, IN, OUT, pipeline.status_out), pipeline,
+                   EINVAL);
+    assert_refused(pipeline_run(NULL, 2, IN, OUT, pipeline.status_out), pipeline, EINVAL);
+    assert_refused(pipeline_run(stages_of(pipeline), 2, IN, OUT, NULL), pipeline, EINVAL);
+    assert_refused(run_pipeline(no_argv0, IN, OUT), no_argv0, EINVAL);
+    assert_refused(run_pipeline(no_argv, IN, OUT), no_argv, EINVAL);
+    assert_refused(run_pipeline(pipeline, 400, OUT), pipeline, EBADF);
+    assert_refused(run_pipeline(pipeline, IN, 400), pipeline, EBADF);
+    assert_refused(run_pipeline(pipeline, -1, OUT), pipeline, EBADF);
+    assert_refused(run_pipeline(pipeline, IN, -1), pipeline, EBADF);
 
-    if (pipeline.status[0] != 4711 || pipeline.status[1] != 4711)
-        fail_msg("a call with invalid arguments wrote to status[]");
     if (fault_count(p, FAULT_FORK) + fault_count(p, FAULT_SPAWN) != 0)
         fail_msg("a call with invalid arguments started a process");
     assert_no_children(p);

@@ -49,30 +49,79 @@ static inline struct puppet *puppet_with_files(int in, int out)
 
 /* ---- pipelines ------------------------------------------------------------ */
 
+typedef const char *const *command; /* the test's own argv; NULL for a stage without one */
+
+/* The test's own: each call gets a copy in memory that your code can read. */
 struct pipeline {
-    struct pipeline_stage *stages;
     size_t nstages;
-    int *status;
+    command *commands;
+    int *status;     /* a copy of status[], made when the call has returned */
+    int *status_out; /* what the call writes */
 };
 
-static inline struct pipeline pipeline_of(size_t nstages, char **const argvs[])
+static inline struct pipeline pipeline_of(size_t nstages, const command commands[])
 {
-    struct pipeline pipeline = {arena_alloc("stages", nstages * sizeof pipeline.stages[0]), nstages,
-                                arena_out("status", nstages * sizeof pipeline.status[0])};
+    size_t status_bytes = nstages * sizeof(int);
+    int *status_out = arena_out("status", status_bytes);
 
-    for (size_t i = 0; i < nstages; i++)
-        pipeline.stages[i].argv = argvs[i];
-    return pipeline;
+    return (struct pipeline){nstages, test_copy(commands, nstages * sizeof commands[0]),
+                             test_copy(status_out, status_bytes), status_out};
+}
+
+static inline command command_of(const char *const argv[])
+{
+    size_t n = 0;
+    const char **copy;
+
+    while (argv[n] != NULL)
+        n++;
+    copy = test_alloc((n + 1) * sizeof argv[0]);
+    for (size_t i = 0; i < n; i++)
+        copy[i] = test_string(argv[i]);
+    return copy;
 }
 
 /* PIPELINE(CMD("ls", "-1"), CMD("sort"), PROBE("pass")) */
-#define CMD(...) arena_argv(__VA_ARGS__, NULL)
+#define CMD(...) command_of((const char *const[]){__VA_ARGS__, NULL})
 #define PIPELINE(...)                                                                              \
-    pipeline_of(sizeof((char **[]){__VA_ARGS__}) / sizeof(char **), (char **[]){__VA_ARGS__})
+    pipeline_of(sizeof((command[]){__VA_ARGS__}) / sizeof(command), (command[]){__VA_ARGS__})
 #define PROBE(...) CMD(program_path("probe"), __VA_ARGS__)
 
-#define run_pipeline(pipeline, in, out)                                                            \
-    pipeline_run((pipeline).stages, (pipeline).nstages, in, out, (pipeline).status)
+/* A copy of the stages, for one call. */
+static inline const struct pipeline_stage *stages_of(struct pipeline pipeline)
+{
+    struct pipeline_stage *stages = test_alloc(pipeline.nstages * sizeof stages[0]);
+
+    for (size_t i = 0; i < pipeline.nstages; i++)
+        if (pipeline.commands[i] != NULL)
+            stages[i].argv = arena_argv(pipeline.commands[i]);
+    return arena_input("stages", stages, pipeline.nstages * sizeof stages[0]);
+}
+
+static inline void copy_status(struct pipeline pipeline)
+{
+    memcpy(pipeline.status, pipeline.status_out, pipeline.nstages * sizeof pipeline.status[0]);
+}
+
+/* For a call that has to wait: begin(p, run_pipeline(pipeline, IN, OUT)), and then
+ * finish_pipeline(p, pipeline). */
+static inline int run_pipeline(struct pipeline pipeline, int in, int out)
+{
+    int result;
+
+    memset(pipeline.status_out, 0xA5, pipeline.nstages * sizeof pipeline.status_out[0]);
+    result = pipeline_run(stages_of(pipeline), pipeline.nstages, in, out, pipeline.status_out);
+    copy_status(pipeline);
+    return result;
+}
+
+static inline int finish_pipeline(struct puppet *p, struct pipeline pipeline)
+{
+    int result = finish(p);
+
+    copy_status(pipeline);
+    return result;
+}
 
 /* Fails unless a call to pipeline_run, or the finish() of one, returned 0. */
 static inline void assert_succeeds(int result)

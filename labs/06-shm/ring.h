@@ -48,7 +48,7 @@ struct ring; /* one process's handle of a ring, from ring_open to ring_close */
 enum { RING_POSIX = 1, RING_SYSV = 2 };
 
 /* A name has 1 to RING_NAME_MAX bytes, contains no '/', and is neither "." nor
- * "..".  The two back ends have separate name spaces: a POSIX ring and a
+ * "..".  It need not outlive the call that it is passed to.  The two back ends have separate name spaces: a POSIX ring and a
  * System V ring of the same name are two rings. */
 #define RING_NAME_MAX 63
 

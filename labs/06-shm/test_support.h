@@ -19,15 +19,24 @@
 
 /* A name that is unused on this machine, both as an object and as a key, so
  * that two runs do not collide where sandboxes have no namespaces. */
-static inline char *unique_name(void)
+static inline const char *unique_name(void)
 {
-    char *name;
+    const char *name;
 
     do
         name = object_name("ring") + 1; /* without its slash */
     while (shmget(ring_key(name), 0, 0) >= 0);
     return name;
 }
+
+/* Names are the test's own; each call gets a copy in memory that your code can
+ * read. */
+static inline const char *name_copy(const char *name)
+{
+    return name == NULL ? NULL : arena_string(name);
+}
+#define ring_open(name, ...) ring_open(name_copy(name), __VA_ARGS__)
+#define ring_destroy(name, backend) ring_destroy(name_copy(name), backend)
 
 static inline const char *backend_name(int backend)
 {
@@ -205,10 +214,9 @@ static inline const char *get_text(struct ring *ring)
 /* Puts FILLER messages until the ring is full, and returns their number. */
 static inline int fill_ring(struct ring *ring)
 {
-    char *message = arena_string(FILLER);
     int n = 0;
 
-    while (ring_put(ring, message, strlen(FILLER), 0) == 0)
+    while (ring_put(ring, arena_string(FILLER), strlen(FILLER), 0) == 0)
         if (++n > 1000)
             fail_msg("a ring takes %d messages and is never full", n);
     return n;
@@ -246,12 +254,12 @@ static inline int count_fillers(struct ring *ring)
 #define MESSAGE_NOT_SEEN "ring_get still waits, and there is a message"
 #define SPACE_NOT_SEEN "ring_put still waits, and there is space"
 
-static inline void assert_call_times_out(struct ring *ring, bool put, char *buf, int timeout_ms)
+static inline void assert_call_times_out(struct ring *ring, bool put, int timeout_ms)
 {
     if (put)
-        assert_fails(ring_put(ring, buf, 8, timeout_ms), ETIMEDOUT);
+        assert_fails(ring_put(ring, arena_string("8 bytes"), 8, timeout_ms), ETIMEDOUT);
     else
-        assert_fails(ring_get(ring, buf, 8, timeout_ms), ETIMEDOUT);
+        assert_fails(ring_get(ring, arena_out("buf", 8), 8, timeout_ms), ETIMEDOUT);
 }
 
 /* A ring_put on a full ring or a ring_get on an empty one, with a timeout of 0
@@ -261,13 +269,12 @@ static inline void assert_call_times_out(struct ring *ring, bool put, char *buf,
 static inline void assert_times_out(struct ring *ring, bool put)
 {
     enum { SECOND_NS = 1000000000 };
-    char *buf = arena_out("buf", 8);
     uint64_t start_ns;
 
-    assert_call_times_out(ring, put, buf, 0);
+    assert_call_times_out(ring, put, 0);
     WAIT_UNTIL(now_ns() % SECOND_NS < SECOND_NS / 2);
     start_ns = now_ns();
-    assert_call_times_out(ring, put, buf, 30);
+    assert_call_times_out(ring, put, 30);
     if (now_ns() - start_ns < 30000000)
         fail_msg("%s with a timeout of 30 ms ended early", put ? "ring_put" : "ring_get");
 }

@@ -162,7 +162,7 @@ void puppet_exec(struct puppet *, const char *const argv[]);
 /* Waits until the puppet has ended, and returns its wait status (waitpid). */
 int puppet_wait(struct puppet *);
 /* Path, in the sandbox, of a program of the lab or the submission:
- * program_path("pipeline"). */
+ * program_path("pipeline").  The test's own memory (test_alloc()). */
 const char *program_path(const char *name);
 
 /* ---- many calls in one frame (script.c) ---------------------------------------- */
@@ -189,27 +189,49 @@ uint64_t script_result(const struct script *, size_t index);
 int script_errno(const struct script *, size_t index);
 void script_clear(struct script *);
 
-/* ---- the arena (arena.c) --------------------------------------------------------- */
+/* ---- memory (own_memory.c, arena.c, overwrite.c) ---------------------------------- */
 
-/* Memory that test and puppets see at the same address, for everything that is
- * passed by pointer.  Zero-filled, aligned to 16, between red zones which
- * are checked at the end of the test ("wrote past the end of meta").  Freed
- * with the test.  Copy what you will judge out of the arena once, then assert
- * on the copy: a puppet may write at any time.  A child that a puppet forks has
- * its own copy of the arena, as of all memory. */
-void *arena_alloc(const char *name, size_t size_bytes);
-void *arena_alloc_at(const char *name, size_t size_bytes, size_t align_bytes,
-                     size_t misalign_bytes);
+/* The test's own memory, which no puppet can reach, for names, texts and
+ * expectations: zero-filled, and freed with the test. */
+void *test_alloc(size_t size_bytes);
+char *test_string(const char *text);
+void *test_copy(const void *bytes, size_t size_bytes); /* of a result in the arena, say */
+
+/* The arena: memory that test and puppets see at the same address, for
+ * everything that is passed by pointer.  Blocks are aligned to 16 and lie
+ * between red zones, which are checked at the end of the test ("wrote past the
+ * end of meta").  Freed with the test.  A child that a puppet forks has its own
+ * copy of the arena, as of all memory.
+ *
+ * A puppet may write to all of it at any time.  So nothing that a verdict rests
+ * on stays there:
+ *   - an input (arena_input(), arena_string(), arena_argv()) is a copy for one
+ *     call.  Do not read it back, and do not pass it again;
+ *   - a result (arena_out()) is copied once, right after its call.  Assert on the
+ *     copy.
+ * `labkit verify` runs the tests with --overwrite-arena, which overwrites inputs
+ * after their call and results before the next one. */
+const void *arena_input(const char *name, const void *bytes, size_t size_bytes);
+const char *arena_string(const char *text);
+/* A copy of a NULL-terminated argv and its strings. */
+char *const *arena_argv(const char *const argv[]);
 /* For results: filled with 0xA5, and undefined for Memcheck. */
 void *arena_out(const char *name, size_t size_bytes);
 void *arena_out_at(const char *name, size_t size_bytes, size_t align_bytes, size_t misalign_bytes);
-/* A buffer that ends at a page which no puppet can access: a copy that reaches
- * it stops the puppet there (assert_trapped), with its locks held, until it is
- * killed or released (trap_release).  Only in the puppet's first thread. */
+/* Memory that a contract leaves to the submission beyond a call (the metadata of
+ * an allocator): zero-filled, or filled with 0xA5 and undefined for Memcheck.
+ * What the test writes there itself it must know from elsewhere. */
+void *arena_alloc(const char *name, size_t size_bytes);
+void *arena_alloc_at(const char *name, size_t size_bytes, size_t align_bytes,
+                     size_t misalign_bytes);
+void *arena_undefined(const char *name, size_t size_bytes);
+/* A result, or an input of which only the first bytes are accessible, that ends
+ * at a page which no puppet can access: a copy that reaches it stops the puppet
+ * there (assert_trapped), with its locks held, until it is killed or released
+ * (trap_release).  Only in the puppet's first thread. */
 void *arena_trap(const char *name, size_t size_bytes);
-char *arena_string(const char *text);
-/* A NULL-terminated argv in the arena: arena_argv("ls", "-1", NULL). */
-char **arena_argv(const char *first, ...) __attribute__((sentinel));
+const void *arena_trap_input(const char *name, const void *bytes, size_t size_bytes,
+                             size_t accessible_bytes);
 
 /* ---- descriptors, children and objects left behind (leftovers.c) -------------------- */
 
@@ -233,10 +255,10 @@ const char *leftovers(void);
 /* Waits until there are none; fails, naming those that stay. */
 void assert_nothing_left(void);
 /* A name for a shared object that no other run uses: object_name("ring")
- * returns "/ring-" and digits, in the arena; the stem must outlive the test.
- * Without namespaces of its own (--shared), leftovers() sees only objects with
- * such a name. */
-char *object_name(const char *stem);
+ * returns "/ring-" and digits, in the test's own memory; what is passed to a
+ * function is arena_string(name).  Without namespaces of its own (--shared),
+ * leftovers() sees only objects with such a name. */
+const char *object_name(const char *stem);
 
 /* ---- faults (faults.c) ---------------------------------------------------------------- */
 

@@ -55,7 +55,7 @@ TEST(init_rejects_invalid_arguments,
 static void use_and_replace(char *meta, size_t nunits)
 {
     struct region r = {.meta = meta,
-                       .base = arena_out("base", nunits * 16),
+                       .base = arena_undefined("base", nunits * 16),
                        .out = arena_out("out", (nunits + 1) * sizeof *r.out),
                        .len_bytes = nunits * 16,
                        .unit_bytes = 16,
@@ -90,7 +90,7 @@ TEST(init_accepts_uninitialised_metadata,
     size_t size = buddy_sizeof(64 * 16, 16);
 
     assert_in_range(size, 1, 65536);
-    use_and_replace(arena_out("meta", size), 64);
+    use_and_replace(arena_undefined("meta", size), 64);
     for (size_t i = 0; i < sizeof fills / sizeof *fills; i++)
         use_and_replace(memset(arena_alloc("meta", size), fills[i], size), 64);
 }

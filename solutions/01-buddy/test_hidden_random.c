@@ -488,7 +488,7 @@ TEST(random_calls_agree_with_a_model,
     struct workspace w = {
         .meta = arena_alloc("meta", MODEL_META_BYTES),
         .memory = arena_alloc_at("base", MODEL_MEMORY_BYTES, 4096, 0),
-        .maps = arena_alloc("out", OPS * MAP_ENTRIES * sizeof(struct buddy_block)),
+        .maps = arena_out("out", OPS * MAP_ENTRIES * sizeof(struct buddy_block)),
         .script = script_new(2 * OPS + 2),
     };
     uint64_t random = testkit_seed();

@@ -127,7 +127,7 @@ static void end_stage_during_first_wait(void)
     control_open_gates(control);
     WAIT_UNTIL(has_ended(stage.pid));
     fault_release(p);
-    assert_succeeds(finish(p));
+    assert_succeeds(finish_pipeline(p, pipeline));
     assert_stage_exited(pipeline, 0, 3);
 }
 
@@ -154,7 +154,7 @@ static void end_stages_together(void)
     for (size_t i = 0; i < 3; i++)
         WAIT_UNTIL(pids[i] == 0 || has_ended(pids[i]));
     send_signal(puppet_pid(p), SIGCONT);
-    assert_succeeds(finish(p));
+    assert_succeeds(finish_pipeline(p, pipeline));
     assert_stage_exited(pipeline, 0, 5);
     assert_stage_exited(pipeline, 1, 6);
     assert_stage_exited(pipeline, 2, 0);

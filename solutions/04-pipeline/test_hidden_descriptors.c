@@ -7,11 +7,11 @@
 
 static struct pipeline pipeline_of_cats(size_t nstages)
 {
-    char **argvs[100];
+    command cats[100];
 
-    for (size_t i = 0; i < nstages && i < sizeof argvs / sizeof argvs[0]; i++)
-        argvs[i] = CMD("cat");
-    return pipeline_of(nstages, argvs);
+    for (size_t i = 0; i < nstages && i < sizeof cats / sizeof cats[0]; i++)
+        cats[i] = CMD("cat");
+    return pipeline_of(nstages, cats);
 }
 
 TEST(no_descriptor_or_zombie_is_left_behind,
@@ -195,9 +195,9 @@ static bool stage_has_stderr(size_t stage, int in, int out)
 {
     struct pipeline pipeline = PIPELINE(CMD("true"), CMD("true"), CMD("true"));
 
-    pipeline.stages[stage].argv = PROBE("report");
+    pipeline.commands[stage] = PROBE("report");
     for (size_t i = stage + 1; i < 3; i++)
-        pipeline.stages[i].argv = CMD("cat");
+        pipeline.commands[i] = CMD("cat");
     rewind_files(in, out);
     assert_pipeline_succeeds(pipeline, IN, OUT);
 

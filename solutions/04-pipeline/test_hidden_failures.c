@@ -28,13 +28,13 @@ struct sweep {
 static struct puppet *puppet_with_signals(int in, int out)
 {
     struct puppet *p = puppet_with_files(in, out);
-    sigset_t *set = arena_alloc("signal set", sizeof *set);
+    sigset_t set;
 
-    sigemptyset(set);
-    sigaddset(set, SIGUSR1);
-    sigaddset(set, SIGHUP);
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGHUP);
     IN_PUPPET(signal, SIGUSR2, SIG_IGN);
-    IN_PUPPET(sigprocmask, SIG_BLOCK, set, NULL);
+    IN_PUPPET(sigprocmask, SIG_BLOCK, arena_input("signal set", &set, sizeof set), NULL);
     return p;
 }
 
@@ -303,7 +303,7 @@ static bool fail_among_waiting_stages(enum fault_call call, const char *name, in
         finish(p);
         return false;
     }
-    if (finish(p) == -1) { /* other tests check errno, and calls that return 0 */
+    if (finish_pipeline(p, pipeline) == -1) { /* other tests check errno, and calls that return 0 */
         assert_no_children(p);
         collect_pids(control, pids, 3);
         assert_killed(name, pipeline, fault_count(p, FAULT_FORK) - (call == FAULT_FORK), pids);

@@ -7,11 +7,12 @@
  * harm; without SA_RESTART, so that it interrupts a system call that sleeps. */
 static void install_handler(int number)
 {
-    struct sigaction *action = arena_alloc("action", sizeof *action);
+    struct sigaction action = {.sa_flags = 0};
     uint64_t function = IN_PUPPET(dlsym, NULL, arena_string("abs"));
 
-    memcpy(&action->sa_handler, &function, sizeof action->sa_handler);
-    if (action->sa_handler == SIG_DFL || IN_PUPPET(sigaction, number, action, NULL) != 0)
+    memcpy(&action.sa_handler, &function, sizeof action.sa_handler);
+    if (action.sa_handler == SIG_DFL ||
+        IN_PUPPET(sigaction, number, arena_input("action", &action, sizeof action), NULL) != 0)
         fail_msg("sigaction() failed in the process that calls pipeline_run()");
 }
 
@@ -24,15 +25,15 @@ enum { NIGNORED = sizeof ignored / sizeof ignored[0] };
 /* Makes the caller ignore these signals, handle SIGCHLD, and block all. */
 static void set_signals_of_caller(void)
 {
-    sigset_t *all = arena_alloc("signal set", sizeof *all);
+    sigset_t all;
 
     for (size_t i = 0; i < NIGNORED; i++)
         IN_PUPPET(signal, ignored[i], SIG_IGN);
     install_handler(SIGCHLD); /* blocked as well, so it interrupts nothing */
-    sigfillset(all);
-    sigdelset(all, SIGSEGV); /* the test kit handles these two */
-    sigdelset(all, SIGBUS);
-    IN_PUPPET(sigprocmask, SIG_BLOCK, all, NULL);
+    sigfillset(&all);
+    sigdelset(&all, SIGSEGV); /* the test kit handles these two */
+    sigdelset(&all, SIGBUS);
+    IN_PUPPET(sigprocmask, SIG_BLOCK, arena_input("signal set", &all, sizeof all), NULL);
 }
 
 static void assert_signals_of_stage(size_t stage, struct announcement said)
@@ -112,7 +113,7 @@ static bool interrupt_wait_for_a_stage(struct puppet *p, struct control control,
     interrupt(p);
     control_open_gates(control);
     fault_release(p);
-    assert_succeeds(finish(p));
+    assert_succeeds(finish_pipeline(p, pipeline));
     assert_stage_exited(pipeline, 0, 1);
     assert_file_holds(out, "still here\n");
     assert_no_children(p);
@@ -206,7 +207,7 @@ TEST(waiting_neither_spins_nor_polls,
     control_open_one_gate(control);
     assert_blocked(p);
     control_open_gates(control);
-    assert_succeeds(finish(p));
+    assert_succeeds(finish_pipeline(p, pipeline));
     assert_stage_exited(pipeline, 0, 3);
     assert_stage_exited(pipeline, 1, 0);
     assert_stage_exited(pipeline, 2, 0);

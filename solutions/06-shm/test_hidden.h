@@ -9,11 +9,11 @@
 /* How many calls of one kind a sweep holds a process at. */
 enum { MAX_HOLDS = 4 };
 
-/* A process that has the ring open too, with a buffer for its call. */
+/* A process that has the ring open too, with a buffer for what it gets. */
 struct peer {
     struct puppet *puppet;
     struct ring *ring;
-    char *buf;
+    char *buf; /* in the arena */
 };
 
 /* ---- calls that every ring needs ------------------------------------------------- */

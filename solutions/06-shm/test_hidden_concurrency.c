@@ -43,7 +43,7 @@ static struct stamp check_stamp(const unsigned char *message, size_t len, unsign
 struct worker {
     struct puppet *puppet;
     struct script *script;
-    unsigned char *bytes;
+    unsigned char *bytes; /* what a consumer gets, in the arena */
 };
 
 static struct worker producer(const char *name, int backend, size_t capacity, unsigned flags,
@@ -52,13 +52,13 @@ static struct worker producer(const char *name, int backend, size_t capacity, un
     struct worker w = {.puppet = puppet_start(), .script = script_new(MESSAGES)};
     struct ring *r = OPEN_RING(w.puppet, name, backend, capacity, flags);
 
-    w.bytes = arena_alloc("messages", MESSAGES * MAX_BYTES);
     for (unsigned i = 0; i < MESSAGES; i++) {
-        unsigned char *at = w.bytes + i * MAX_BYTES;
+        unsigned char message[MAX_BYTES];
         struct stamp s = {number, i};
+        size_t len = stamped_bytes(s);
 
-        stamp(at, s);
-        RECORD(w.script, ring_put(r, at, stamped_bytes(s), -1));
+        stamp(message, s);
+        RECORD(w.script, ring_put(r, arena_input("message", message, len), len, -1));
     }
     return w;
 }
@@ -156,14 +156,36 @@ TEST(sysv_four_producers_and_four_consumers_lose_no_message,
 /* More than memcpy keeps in registers; the copy stops after the first part. */
 enum { LONG_BYTES = 4000, BYTES_BEFORE_TRAP = 1000 };
 
-static void assert_long_message(const unsigned char *buf, ssize_t len, uint64_t seed,
+/* What random_fill() makes of a seed. */
+static const unsigned char *long_message(uint64_t seed)
+{
+    unsigned char *message = test_alloc(LONG_BYTES);
+
+    random_fill(message, LONG_BYTES, seed);
+    return message;
+}
+
+static const void *long_input(uint64_t seed)
+{
+    return arena_input("message", long_message(seed), LONG_BYTES);
+}
+
+static void assert_long_message(const unsigned char *copy, ssize_t len, uint64_t seed,
                                 const char *what)
 {
-    unsigned char expected[LONG_BYTES];
-
-    random_fill(expected, LONG_BYTES, seed);
-    if (len != LONG_BYTES || memcmp(buf, expected, LONG_BYTES) != 0)
+    if (len != LONG_BYTES || memcmp(copy, long_message(seed), LONG_BYTES) != 0)
         fail_msg("%s did not arrive as it was put", what);
+}
+
+/* Messages 1 and 2, either of which may be the older one. */
+static void assert_both_arrived(const unsigned char *one, const unsigned char *other,
+                                ssize_t len_of_other)
+{
+    uint64_t seed = one[0] == long_message(1)[0] ? 1 : 2;
+
+    assert_long_message(one, LONG_BYTES, seed, "one of two messages that were put concurrently");
+    assert_long_message(other, len_of_other, 3 - seed,
+                        "the other of two messages that were put concurrently");
 }
 
 static void concurrent_calls_do_not_mix_messages_over(int backend, unsigned flags)
@@ -173,17 +195,15 @@ static void concurrent_calls_do_not_mix_messages_over(int backend, unsigned flag
     struct puppet *b = puppet_start();
     struct ring *in_a = OPEN_RING(a, name, backend, 16384, RING_CREATE | flags);
     struct ring *in_b = OPEN_RING(b, name, backend, 16384, flags);
-    unsigned char *first = arena_trap("first", BYTES_BEFORE_TRAP);
-    unsigned char *third = arena_trap("third", BYTES_BEFORE_TRAP);
-    unsigned char *second = arena_alloc("second", LONG_BYTES);
-    unsigned char *buf = arena_out("buf", LONG_BYTES);
-    int one, len;
+    unsigned char *one = arena_trap("one", BYTES_BEFORE_TRAP);
+    unsigned char *other = arena_out("other", LONG_BYTES);
+    int len;
 
-    random_fill(first, LONG_BYTES, 1);
-    random_fill(second, LONG_BYTES, 2);
-    begin(a, ring_put(in_a, first, LONG_BYTES, -1));
+    begin(a, ring_put(in_a,
+                      arena_trap_input("message", long_message(1), LONG_BYTES, BYTES_BEFORE_TRAP),
+                      LONG_BYTES, -1));
     assert_trapped(a);
-    begin(b, ring_put(in_b, second, LONG_BYTES, 0)); /* there is space */
+    begin(b, ring_put(in_b, long_input(2), LONG_BYTES, 0)); /* there is space */
     puppet_settle(b);
     trap_release(a);
     assert_int_equal(finish(a), 0);
@@ -192,9 +212,9 @@ static void concurrent_calls_do_not_mix_messages_over(int backend, unsigned flag
                  "with a timeout of 0 failed with %s",
                  error_name(errno));
 
-    begin(a, ring_get(in_a, third, LONG_BYTES, -1));
+    begin(a, ring_get(in_a, one, LONG_BYTES, -1));
     assert_trapped(a);
-    begin(b, ring_get(in_b, buf, LONG_BYTES, 0)); /* there are two messages */
+    begin(b, ring_get(in_b, other, LONG_BYTES, 0)); /* there are two messages */
     puppet_settle(b);
     trap_release(a);
     assert_int_equal(finish(a), LONG_BYTES);
@@ -203,11 +223,7 @@ static void concurrent_calls_do_not_mix_messages_over(int backend, unsigned flag
         fail_msg("there is a message, another process is in the middle of ring_get, and ring_get "
                  "with a timeout of 0 failed with %s",
                  error_name(errno));
-    one = third[0] == first[0] ? 1 : 2; /* either may be the older one */
-    assert_long_message(third, LONG_BYTES, (uint64_t)one,
-                        "one of two messages that were put concurrently");
-    assert_long_message(buf, len, (uint64_t)(3 - one),
-                        "the other of two messages that were put concurrently");
+    assert_both_arrived(test_copy(one, LONG_BYTES), test_copy(other, LONG_BYTES), len);
     puppet_use(a);
     assert_empty(in_a);
     ring_destroy(name, backend);
@@ -230,24 +246,25 @@ void space_is_reused_only_after_the_copy_over(int backend, unsigned flags)
     struct ring *in_a = OPEN_RING(a, name, backend, capacity, flags | RING_CREATE);
     struct ring *in_b = OPEN_RING(b, name, backend, capacity, flags);
     unsigned char *buf = arena_trap("buf", BYTES_BEFORE_TRAP);
-    unsigned char *message = arena_alloc("message", LONG_BYTES);
+    int len;
 
-    for (uint64_t seed = 1; seed <= 2; seed++) {
-        random_fill(message, LONG_BYTES, seed);
-        assert_int_equal(ring_put(in_b, message, LONG_BYTES, 0), 0);
-    }
-    random_fill(message, LONG_BYTES, 3);
+    for (uint64_t seed = 1; seed <= 2; seed++)
+        assert_int_equal(ring_put(in_b, long_input(seed), LONG_BYTES, 0), 0);
     begin(a, ring_get(in_a, buf, LONG_BYTES, -1));
     assert_trapped(a);
-    begin(b, ring_put(in_b, message, LONG_BYTES, -1));
+    begin(b, ring_put(in_b, long_input(3), LONG_BYTES, -1));
     puppet_settle(b);
     trap_release(a);
-    assert_long_message(buf, finish(a), 1, "a message whose space another process waited for");
+    len = finish(a);
+    assert_long_message(test_copy(buf, LONG_BYTES), len, 1,
+                        "a message whose space another process waited for");
     assert_int_equal(finish(b), 0);
 
     puppet_use(a);
-    for (uint64_t seed = 2; seed <= 3; seed++)
-        assert_long_message(buf, ring_get(in_a, buf, LONG_BYTES, 0), seed, "a later message");
+    for (uint64_t seed = 2; seed <= 3; seed++) {
+        len = (int)ring_get(in_a, buf, LONG_BYTES, 0);
+        assert_long_message(test_copy(buf, LONG_BYTES), len, seed, "a later message");
+    }
     assert_empty(in_a);
     ring_destroy(name, backend);
 }

@@ -5,21 +5,22 @@
 /* ---- wrap around --------------------------------------------------------------------- */
 
 /* Puts and gets a message of len bytes, alone and behind another one. */
-static void put_and_get(struct ring *r, unsigned char *message, unsigned char *buf, size_t len,
-                        size_t position)
+static void put_and_get(struct ring *r, unsigned char *buf, size_t len, size_t position)
 {
+    unsigned char message[80];
+
     random_fill(message, len, len + position);
-    assert_int_equal(ring_put(r, message, len, 0), 0);
+    assert_int_equal(ring_put(r, arena_input("message", message, len), len, 0), 0);
     assert_int_equal(ring_get(r, buf, 80, 0), len);
-    assert_memory_equal(buf, message, len);
+    assert_memory_equal(test_copy(buf, len), message, len);
     assert_int_equal(ring_put(r, NULL, 0, 0), 0); /* the next one starts 8 bytes later */
     assert_int_equal(ring_get(r, buf, 80, 0), 0);
     if (RING_COST(len) + 16 <= 80) {
         put_text(r, "in front");
-        assert_int_equal(ring_put(r, message, len, 0), 0);
+        assert_int_equal(ring_put(r, arena_input("message", message, len), len, 0), 0);
         assert_next(r, "in front");
         assert_int_equal(ring_get(r, buf, 80, 0), len);
-        assert_memory_equal(buf, message, len);
+        assert_memory_equal(test_copy(buf, len), message, len);
     }
 }
 
@@ -29,25 +30,24 @@ TEST(a_message_wraps_around,
     const size_t huge = 100001; /* more than 16 bits or a small buffer can hold */
     const char *name = unique_name();
     struct ring *r = OPEN_RING(puppet_start(), name, RING_POSIX, 88, RING_CREATE);
-    unsigned char *message = arena_alloc("message", 80);
+    unsigned char *message = test_alloc(huge);
     unsigned char *buf = arena_out("buf", 80);
 
     for (size_t len = 0; len <= 72; len += 4)
         for (size_t position = 0; position < 88; position += 8)
-            put_and_get(r, message, buf, len, position);
+            put_and_get(r, buf, len, position);
     ring_close(r);
     ring_destroy(name, RING_POSIX);
 
     name = unique_name();
     r = OPEN_RING(puppet_current(), name, RING_POSIX, RING_COST(huge) + 8, RING_CREATE);
-    message = arena_alloc("message", huge);
     buf = arena_out("buf", huge);
     put_text(r, "in front");
     assert_next(r, "in front");
     random_fill(message, huge, 1);
-    assert_int_equal(ring_put(r, message, huge, 0), 0);
+    assert_int_equal(ring_put(r, arena_input("message", message, huge), huge, 0), 0);
     assert_int_equal(ring_get(r, buf, huge, 0), huge);
-    assert_memory_equal(buf, message, huge);
+    assert_memory_equal(test_copy(buf, huge), message, huge);
     ring_close(r);
     ring_destroy(name, RING_POSIX);
 }
@@ -150,6 +150,21 @@ struct run {
     char why[160]; /* the last run failed */
 };
 
+/* The messages of all puts, OP_BYTES apart. */
+static const char *messages_of(const struct op *ops, size_t n)
+{
+    char *messages = malloc(n * OP_BYTES);
+    const char *input;
+
+    if (messages == NULL)
+        testkit_broken("no memory for %zu messages", n);
+    for (size_t i = 0; i < n; i++)
+        random_fill(messages + i * OP_BYTES, ops[i].put ? ops[i].len : 0, ops[i].seed);
+    input = arena_input("messages", messages, n * OP_BYTES);
+    free(messages);
+    return input;
+}
+
 /* Runs the calls on a new ring: how many it took until one differed from the
  * model, or 0 if none did. */
 static size_t run_ops(const void *sequence, size_t n, void *context)
@@ -159,21 +174,18 @@ static size_t run_ops(const void *sequence, size_t n, void *context)
     const char *name = unique_name();
     struct ring *r = OPEN_RING(puppet_current(), name, RING_POSIX, run->capacity, RING_CREATE);
     struct script *s = script_new(n);
-    unsigned char *bytes = arena_out("messages", n * OP_BYTES);
-    unsigned char *copy = malloc(n * OP_BYTES);
+    const char *messages = messages_of(ops, n);
+    unsigned char *bytes = arena_out("results", n * OP_BYTES), *copy = malloc(n * OP_BYTES);
     struct model model = {.ops = ops, .capacity = run->capacity};
     size_t i;
 
-    for (i = 0; i < n; i++) {
-        unsigned char *at = bytes + i * OP_BYTES;
-
-        if (ops[i].put) {
-            random_fill(at, ops[i].len, ops[i].seed);
-            RECORD(s, ring_put(r, at, ops[i].len, 0));
-        } else {
-            RECORD(s, ring_get(r, at, ops[i].len, 0));
-        }
-    }
+    if (copy == NULL)
+        testkit_broken("no memory for %zu results", n);
+    for (i = 0; i < n; i++)
+        if (ops[i].put)
+            RECORD(s, ring_put(r, messages + i * OP_BYTES, ops[i].len, 0));
+        else
+            RECORD(s, ring_get(r, bytes + i * OP_BYTES, ops[i].len, 0));
     script_run(s);
     memcpy(copy, bytes, n * OP_BYTES);
     for (i = 0; i < n; i++)

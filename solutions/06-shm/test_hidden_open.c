@@ -52,34 +52,33 @@ TEST(sysv_open_with_another_capacity_is_einval,
 }
 
 /* Two names as long as names may be, with the same key. */
-static void colliding_names(char **aa, char **bb)
+static void colliding_names(char aa[RING_NAME_MAX + 1], char bb[RING_NAME_MAX + 1])
 {
     const char *stem = unique_name();
 
-    *aa = arena_alloc("name", RING_NAME_MAX + 1);
-    *bb = arena_alloc("name", RING_NAME_MAX + 1);
-    memset(*aa, '-', RING_NAME_MAX);
-    memcpy(*aa, stem, strlen(stem));
-    memcpy(*bb, *aa, RING_NAME_MAX);
-    memcpy(*aa + RING_NAME_MAX - 2, "Aa", 2);
-    memcpy(*bb + RING_NAME_MAX - 2, "BB", 2);
-    if (ring_key(*aa) != ring_key(*bb))
-        testkit_broken("%s and %s should have the same key", *aa, *bb);
+    memset(aa, '-', RING_NAME_MAX);
+    aa[RING_NAME_MAX] = '\0';
+    memcpy(aa, stem, strlen(stem));
+    memcpy(bb, aa, RING_NAME_MAX + 1);
+    memcpy(aa + RING_NAME_MAX - 2, "Aa", 2);
+    memcpy(bb + RING_NAME_MAX - 2, "BB", 2);
+    if (ring_key(aa) != ring_key(bb))
+        testkit_broken("%s and %s should have the same key", aa, bb);
 }
 
 TEST(sysv_a_key_collision_is_eexist,
      "System V: if a ring of another name has the same key, ring_open fails with EEXIST and "
      "ring_destroy with ENOENT; that ring is unaffected.")
 {
-    char *aa, *bb, *too_long = arena_alloc("name", RING_NAME_MAX + 2);
+    char aa[RING_NAME_MAX + 1], bb[RING_NAME_MAX + 1], too_long[RING_NAME_MAX + 2] = "";
     struct puppet *p = puppet_start();
     struct puppet *q = puppet_start();
     struct ring *r, *posix;
 
-    colliding_names(&aa, &bb);
+    colliding_names(aa, bb);
     memset(too_long, 'x', RING_NAME_MAX + 1);
     puppet_use(p);
-    assert_fails_with_null(ring_open(arena_string("a/b"), RING_SYSV, 64, RING_CREATE), EINVAL);
+    assert_fails_with_null(ring_open("a/b", RING_SYSV, 64, RING_CREATE), EINVAL);
     assert_fails_with_null(ring_open(too_long, RING_SYSV, 64, RING_CREATE), ENAMETOOLONG);
     posix = OPEN_RING(p, aa, RING_POSIX, 64, RING_CREATE);
     put_text(posix, "POSIX");
@@ -112,7 +111,7 @@ TEST(sysv_a_key_collision_is_eexist,
 struct opener {
     struct puppet *puppet;
     unsigned flags;
-    char *buf;
+    char *buf;   /* in the arena, for what it gets */
     bool wakes;  /* an ordinary ring_get wakes up; if not, other tests judge that */
     bool unmaps; /* an ordinary ring_close unmaps; if not, other tests judge that */
     bool early;  /* its ring_open returned while the creator was still held */
@@ -136,7 +135,7 @@ struct race {
 static struct opener new_opener(int backend, unsigned flags, struct puppet *creator)
 {
     const char *name = unique_name();
-    struct opener o = {.puppet = puppet_start(), .flags = flags, .buf = arena_alloc("buf", 8)};
+    struct opener o = {.puppet = puppet_start(), .flags = flags, .buf = arena_out("buf", 8)};
     struct ring *r = OPEN_RING(o.puppet, name, backend, 4096, RING_CREATE);
     struct ring *in_creator = OPEN_RING(creator, name, backend, 4096, 0);
 
@@ -172,7 +171,7 @@ static void begin_first_call(const struct race *race, struct opener *o)
     if (o->ring == NULL)
         return;
     if (race->openers_put)
-        begin(o->puppet, ring_put(o->ring, o->buf, 5, -1));
+        begin(o->puppet, ring_put(o->ring, arena_string("hello"), 5, -1));
     else
         begin(o->puppet, ring_get(o->ring, o->buf, 5, -1));
     puppet_settle(o->puppet);
@@ -306,7 +305,7 @@ TEST(sysv_no_process_gets_an_uninitialised_ring,
 struct held_before {
     struct fd_info fds[64];
     size_t nfds;
-    char *objects;
+    const char *objects;
 };
 
 static void check_failed_open(struct puppet *a, const char *name, int backend,
@@ -344,7 +343,7 @@ static bool fail_nth(int backend, struct puppet *a, struct puppet *creator, enum
     puppet_use(a);
     ring_close(NULL); /* loads the submission */
     before.nfds = process_fds(puppet_pid(a), before.fds, 64);
-    before.objects = arena_string(leftovers());
+    before.objects = test_string(leftovers());
     fault_clear(a);
     if (nth == 1 && is_needed(backend, call))
         fault_fail_from(a, call, nth, error);

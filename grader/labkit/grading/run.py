@@ -69,6 +69,7 @@ class CompiledSubmission:
     seed: int
     cancel: CancelEvent
     hang_found: CancelEvent  # set when a test of the Valgrind pass hangs natively
+    overwrite_arena: bool = False  # for proofs: see labs/testkit/test/overwrite.c
 
     def with_seed(self, seed: int) -> "CompiledSubmission":
         """The same submission, with another seed for its random tests."""
@@ -295,6 +296,8 @@ def _start_binary(
     ]
     if submission.sandbox.shares_objects:
         argv.append("--shared")
+    if submission.overwrite_arena:
+        argv.append("--overwrite-arena")
     read, write = os.pipe()
     try:
         process = subprocess.Popen(

@@ -172,7 +172,8 @@ TEST(catches_a_write_in_front, "A rule.")
 
 TEST(a_trap_stops_a_copy_in_the_middle, "A rule.")
 {
-    char *buf = arena_trap("message", 100);
+    const char bytes[101] = {0};
+    const char *buf = arena_trap_input("message", bytes, 101, 100);
     struct puppet *p = puppet_start();
 
     assert_int_equal(sum(buf, 100), 0);
@@ -183,11 +184,10 @@ TEST(a_trap_stops_a_copy_in_the_middle, "A rule.")
 
 TEST(a_trapped_copy_continues_after_trap_release, "A rule.")
 {
-    char *buf = arena_trap("message", 100);
+    const char bytes[101] = {[100] = 42};
     struct puppet *p = puppet_start();
 
-    buf[100] = 42; /* the test can access the page */
-    begin(p, sum(buf, 101));
+    begin(p, sum(arena_trap_input("message", bytes, 101, 100), 101));
     assert_trapped(p);
     trap_release(p);
     assert_int_equal(finish(p), 42);
@@ -198,6 +198,109 @@ TEST(misaligned_blocks_have_the_offset_asked_for, "A rule.")
     char *block = arena_alloc_at("block", 100, 4096, 48);
 
     assert_int_equal((uintptr_t)block % 4096, 48);
+}
+
+TEST(an_argv_is_copied_with_its_strings, "A rule.")
+{
+    const char *const argv[] = {"ls", "-1", NULL};
+    char *const *copy = arena_argv(argv);
+
+    assert_string_equal(copy[0], "ls");
+    assert_string_equal(copy[1], "-1");
+    assert_null(copy[2]);
+}
+
+TEST(the_test_has_memory_of_its_own, "A rule.")
+{
+    char *bytes = test_alloc(3), *copy;
+
+    assert_memory_equal(bytes, "\0\0", 3);
+    memcpy(bytes, "ab", 3);
+    copy = test_copy(bytes, 3);
+    bytes[0] = 'x';
+    assert_string_equal(copy, "ab");
+    assert_string_equal(test_string(copy), "ab");
+}
+
+/* ---- the mode --overwrite-arena -------------------------------------------- */
+
+/* These fail in that mode alone. */
+
+TEST(overwritten_reads_an_input_back, "A rule.")
+{
+    const char *input = arena_string("a");
+
+    assert_int_equal(sum(input, 1), 'a');
+    assert_memory_equal(input, "a", 2);
+}
+
+TEST(overwritten_passes_an_input_twice, "A rule.")
+{
+    const char *input = arena_string("a");
+
+    assert_int_equal(sum(input, 1), 'a');
+    assert_int_equal(sum(input, 1), 'a');
+}
+
+TEST(overwritten_passes_the_input_of_a_script_twice, "A rule.")
+{
+    struct script *s = script_new(1);
+
+    RECORD(s, sum(arena_string("a"), 1));
+    script_run(s);
+    script_run(s);
+    assert_int_equal(script_result(s, 0), 'a');
+}
+
+TEST(overwritten_reads_a_result_late, "A rule.")
+{
+    char *out = arena_out("out", 1);
+
+    fill(out, 1, 'a');
+    add(0, 0, 0, 0, 0, 0);
+    assert_int_equal(*out, 'a');
+}
+
+/* These pass in that mode, too. */
+
+TEST(a_result_is_read_after_its_call, "A rule.")
+{
+    char *out = arena_out("out", 1);
+
+    fill(out, 1, 'a');
+    assert_int_equal(*out, 'a');
+}
+
+TEST(lasting_memory_stays, "A rule.")
+{
+    char *memory = arena_alloc("memory", 1);
+
+    fill(memory, 1, 'a');
+    add(0, 0, 0, 0, 0, 0);
+    assert_int_equal(*memory, 'a');
+}
+
+TEST(an_input_stays_until_its_script_has_run, "A rule.")
+{
+    struct script *s = script_new(1);
+
+    RECORD(s, sum(arena_string("a"), 1));
+    add(0, 0, 0, 0, 0, 0);
+    script_run(s);
+    assert_int_equal(script_result(s, 0), 'a');
+}
+
+TEST(an_input_stays_while_a_call_is_outstanding, "A rule.")
+{
+    struct puppet *p = puppet_start(), *q = puppet_start();
+    const char bytes[2] = "a";
+
+    begin(p, sum(arena_trap_input("message", bytes, 2, 1), 2));
+    assert_trapped(p);
+    puppet_use(q);
+    add(0, 0, 0, 0, 0, 0);
+    trap_release(p);
+    assert_int_equal(finish(p), 'a');
 }
 
 /* ---- blocked, spinning, polling --------------------------------------------- */
@@ -391,17 +494,17 @@ TEST(catches_a_zombie, "A rule.")
 
 TEST(catches_an_object_left_behind, "A rule.")
 {
-    make_objects(object_name("left"));
+    make_objects(arena_string(object_name("left")));
     assert_nothing_left();
 }
 
 TEST(an_object_that_was_removed_is_not_left_behind, "A rule.")
 {
-    char *name = object_name("gone");
+    const char *name = object_name("gone");
 
-    assert_int_equal(make_objects(name), 0);
+    assert_int_equal(make_objects(arena_string(name)), 0);
     assert_true(*leftovers() != '\0');
-    assert_int_equal(remove_objects(name), 0);
+    assert_int_equal(remove_objects(arena_string(name)), 0);
     assert_nothing_left();
 }
 
@@ -421,6 +524,22 @@ TEST(a_puppet_executes_a_program, "A rule.")
     assert_int_equal(byte, 'b');
     assert_int_equal(write(in[1], "\7", 1), 1);
     assert_int_equal(WEXITSTATUS(puppet_wait(p)), 7);
+}
+
+TEST(the_arguments_of_a_program_are_not_in_the_arena, "A rule.")
+{
+    const char *const argv[] = {program_path("beacon"), "an argument", NULL};
+    char *begin = arena_out("begin", 1), *end;
+    int out[2];
+    char byte;
+
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    puppet_give_fd(puppet_start(), out[1], 30);
+    puppet_exec(puppet_current(), argv);
+    assert_int_equal(read(out[0], &byte, 1), 1);
+    end = arena_out("end", 1);
+    assert_null(memmem(begin, end - begin, argv[0], strlen(argv[0])));
+    assert_null(memmem(begin, end - begin, argv[1], strlen(argv[1])));
 }
 
 TEST(catches_a_program_that_is_not_there, "A rule.")
@@ -518,14 +637,14 @@ TEST(a_script_is_blocked_after_many_calls_too, "A rule.")
 
 TEST(shared_mappings_have_another_address_in_every_puppet, "A rule.")
 {
-    char *name = object_name("map");
+    const char *name = object_name("map");
     void *first, *second;
 
     fault_displace_maps(puppet_start());
-    first = map_shared(name);
+    first = map_shared(arena_string(name));
     fault_displace_maps(puppet_start());
-    second = map_shared(name);
-    remove_objects(name);
+    second = map_shared(arena_string(name));
+    remove_objects(arena_string(name));
     assert_non_null(first);
     assert_non_null(second);
     assert_ptr_not_equal(first, second);

@@ -57,7 +57,7 @@ enum frame_kind {
     FRAME_SCRIPT,    /* words: struct script_call *, count */
     FRAME_GIVE_FD,   /* words: number; SCM_RIGHTS: the descriptor */
     FRAME_CLOSE_FD,  /* words: number */
-    FRAME_EXEC,      /* words: char **argv */
+    FRAME_EXEC,      /* words: argc, bytes; then one message: argv's strings */
     FRAME_ENTRY,     /* words: callback; reply: the address of its entry point */
     FRAME_END,       /* exit by _exit(0); no reply */
     /* replies of a puppet */

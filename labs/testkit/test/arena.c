@@ -18,14 +18,18 @@
 #include "shared/wire.h"
 #include "testkit.h"
 
-enum { RED_ZONE_BYTES = 64, PAGE_BYTES = 4096, RED = 0xfd, UNSET = 0xa5 };
+enum { RED_ZONE_BYTES = 64, PAGE_BYTES = 4096, RED = 0xfd, UNSET = 0xa5, GARBAGE = 0xdb };
 
 #define ROUND_UP(n, to) (((n) + (to) - 1) / (to) * (to))
+
+/* How long the contents of a block matter (overwrite.c). */
+enum block_use { LASTS, INPUT, RESULT };
 
 struct block { /* a piece of the arena */
     const char *name;
     size_t at, bytes;   /* offset from ARENA_ADDRESS */
     size_t front, back; /* widths of its red zones */
+    enum block_use use;
 };
 
 static struct {
@@ -117,7 +121,13 @@ void *arena_alloc(const char *name, size_t size_bytes)
     return arena_alloc_at(name, size_bytes, 16, 0);
 }
 
-void *arena_out_at(const char *name, size_t size_bytes, size_t align_bytes, size_t misalign_bytes)
+static void set_use(enum block_use use) /* of the last block */
+{
+    arena.blocks[arena.nblocks - 1].use = use;
+}
+
+static char *undefined_at(const char *name, size_t size_bytes, size_t align_bytes,
+                          size_t misalign_bytes)
 {
     char *block = take_aligned(name, size_bytes, align_bytes, misalign_bytes);
 
@@ -131,7 +141,29 @@ void *arena_out(const char *name, size_t size_bytes)
     return arena_out_at(name, size_bytes, 16, 0);
 }
 
-void *arena_trap(const char *name, size_t size_bytes)
+void *arena_out_at(const char *name, size_t size_bytes, size_t align_bytes, size_t misalign_bytes)
+{
+    char *block = undefined_at(name, size_bytes, align_bytes, misalign_bytes);
+
+    set_use(RESULT);
+    return block;
+}
+
+void *arena_undefined(const char *name, size_t size_bytes)
+{
+    return undefined_at(name, size_bytes, 16, 0);
+}
+
+const void *arena_input(const char *name, const void *bytes, size_t size_bytes)
+{
+    void *block = arena_alloc(name, size_bytes);
+
+    set_use(INPUT);
+    return memcpy(block, bytes, size_bytes);
+}
+
+/* A block of which the first size_bytes lie in front of a trap page. */
+static char *trap_block(const char *name, size_t size_bytes)
 {
     size_t used = arena.used;
     size_t end = ROUND_UP(used + RED_ZONE_BYTES + size_bytes, PAGE_BYTES);
@@ -144,31 +176,63 @@ void *arena_trap(const char *name, size_t size_bytes)
     return block;
 }
 
-char *arena_string(const char *text)
+void *arena_trap(const char *name, size_t size_bytes)
 {
-    size_t bytes = strlen(text) + 1;
+    char *block = trap_block(name, size_bytes);
 
-    return memcpy(arena_alloc("a string", bytes), text, bytes);
+    set_use(RESULT);
+    return memset(block, UNSET, size_bytes);
 }
 
-char **arena_argv(const char *first, ...)
+const void *arena_trap_input(const char *name, const void *bytes, size_t size_bytes,
+                             size_t accessible_bytes)
 {
-    size_t n = 1;
-    char **argv;
-    va_list rest;
+    char *block = trap_block(name, accessible_bytes);
 
-    va_start(rest, first);
-    while (va_arg(rest, const char *))
-        n++;
-    va_end(rest);
+    if (size_bytes > accessible_bytes + PAGE_BYTES)
+        testkit_broken("%s: only %d bytes lie on the trap page", name, PAGE_BYTES);
+    set_use(INPUT);
+    return memcpy(block, bytes, size_bytes);
+}
 
-    argv = arena_alloc("argv", (n + 1) * sizeof *argv);
-    argv[0] = arena_string(first);
-    va_start(rest, first);
-    for (size_t i = 1; i < n; i++)
-        argv[i] = arena_string(va_arg(rest, const char *));
-    va_end(rest);
-    return argv;
+const char *arena_string(const char *text)
+{
+    return arena_input("a string", text, strlen(text) + 1);
+}
+
+/* The array and, behind it, the strings. */
+char *const *arena_argv(const char *const argv[])
+{
+    size_t n = 0, bytes = sizeof(char *);
+    char **copy, *at;
+
+    for (; argv[n]; n++)
+        bytes += sizeof(char *) + strlen(argv[n]) + 1;
+    copy = arena_alloc("argv", bytes);
+    set_use(INPUT);
+    at = (char *)(copy + n + 1);
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = at;
+        at = stpcpy(at, argv[i]) + 1;
+    }
+    return copy;
+}
+
+static void overwrite(enum block_use use, int byte)
+{
+    for (size_t i = 0; i < arena.nblocks; i++)
+        if (arena.blocks[i].use == use)
+            memset(ARENA_ADDRESS + arena.blocks[i].at, byte, arena.blocks[i].bytes);
+}
+
+void arena_overwrite_inputs(void)
+{
+    overwrite(INPUT, GARBAGE);
+}
+
+void arena_overwrite_results(void)
+{
+    overwrite(RESULT, UNSET);
 }
 
 static size_t spoiled(size_t at, size_t bytes)

@@ -14,6 +14,10 @@ int arena_fd(void); /* the memfd, for a puppet; the arena keeps it */
 bool arena_has_traps(void);
 void arena_check(void); /* fails the test when a red zone was written to */
 
+/* For overwrite.c: what no test may rely on any more gets other bytes. */
+void arena_overwrite_inputs(void);
+void arena_overwrite_results(void);
+
 /* Writes a word in its most readable form: "meta+0x10", "-1", "4096",
  * "0x7f...". */
 void arena_describe(uint64_t word, char *text, size_t size);

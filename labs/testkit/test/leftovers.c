@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "arena.h"
 #include "failure.h"
 #include "fork_server_client.h"
 #include "nonce.h"
@@ -83,13 +82,13 @@ void assert_no_children(struct puppet *p)
                   children[0].state == 'Z' ? " (a zombie: no process waited for it)" : "");
 }
 
-char *object_name(const char *stem)
+const char *object_name(const char *stem)
 {
     char name[96];
 
     snprintf(name, sizeof name, "/%.40s-%d.%u-%08x", stem, getpid(), session.ntests,
              (unsigned)nonce_new());
-    return memcpy(arena_alloc(stem, strlen(name) + 1), name, strlen(name) + 1);
+    return test_string(name);
 }
 
 /* Without private namespaces (--shared), the objects of this test are those

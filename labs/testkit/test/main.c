@@ -2,7 +2,8 @@
  *
  *     test_X [--list] [--seed N]
  *            (--fork-server FD [--shared] | --puppet PATH --submission PATH)
- *            [--programs DIR] [--wrap "gdb --args"] [--timeout-factor N] [NAME...]
+ *            [--programs DIR] [--wrap "gdb --args"] [--timeout-factor N]
+ *            [--overwrite-arena] [NAME...]
  *
  * Runs the tests with these names, or all.  The exit status is one of
  * shared/exit_status.h.
@@ -22,6 +23,7 @@
 #include "faults.h"
 #include "fork_server_client.h"
 #include "leftovers.h"
+#include "own_memory.h"
 #include "puppets.h"
 #include "script.h"
 #include "session.h"
@@ -100,6 +102,7 @@ static int tear_down(void **state)
     }
     puppets_kill();
     scripts_free();
+    own_memory_free();
     arena_close();
     sched_setaffinity(0, sizeof session.cpus, &session.cpus);
     /* Last, for these do not return when the sandbox has ended. */
@@ -156,7 +159,8 @@ __attribute__((noreturn)) static void usage(const char *program)
     fprintf(stderr,
             "usage: %s [--list] [--seed N]\n"
             "       (--fork-server FD [--shared] | --puppet PATH --submission PATH)\n"
-            "       [--programs DIR] [--wrap COMMAND] [--timeout-factor N] [NAME...]\n",
+            "       [--programs DIR] [--wrap COMMAND] [--timeout-factor N]\n"
+            "       [--overwrite-arena] [NAME...]\n",
             program);
     exit(STATUS_USAGE);
 }
@@ -173,7 +177,18 @@ static unsigned long long number(const char *program, const char *text)
 
 static void read_options(int argc, char **argv)
 {
-    enum { LIST = 1, SEED, FORK_SERVER, SHARED, PUPPET, SUBMISSION, PROGRAMS, WRAP, FACTOR };
+    enum {
+        LIST = 1,
+        SEED,
+        FORK_SERVER,
+        SHARED,
+        PUPPET,
+        SUBMISSION,
+        PROGRAMS,
+        WRAP,
+        FACTOR,
+        OVERWRITE
+    };
     static const struct option options[] = {{"list", no_argument, NULL, LIST},
                                             {"seed", required_argument, NULL, SEED},
                                             {"fork-server", required_argument, NULL, FORK_SERVER},
@@ -183,6 +198,7 @@ static void read_options(int argc, char **argv)
                                             {"programs", required_argument, NULL, PROGRAMS},
                                             {"wrap", required_argument, NULL, WRAP},
                                             {"timeout-factor", required_argument, NULL, FACTOR},
+                                            {"overwrite-arena", no_argument, NULL, OVERWRITE},
                                             {0}};
     int option;
 
@@ -214,6 +230,9 @@ static void read_options(int argc, char **argv)
             break;
         case FACTOR:
             session.timeout_factor = number(argv[0], optarg);
+            break;
+        case OVERWRITE:
+            session.overwrite_arena = true;
             break;
         default:
             usage(argv[0]);

@@ -1,6 +1,8 @@
 /* programs.c - a puppet's descriptors, and programs that it executes. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "failure.h"
 #include "frames.h"
@@ -30,7 +32,7 @@ const char *program_path(const char *name)
     if (!session.programs)
         testkit_broken("--programs is missing; the test needs %s", name);
     snprintf(path, sizeof path, "%s/%s", session.programs, name);
-    return arena_string(path);
+    return test_string(path);
 }
 
 static void describe_argv(char *text, size_t size, const char *const argv[])
@@ -40,22 +42,30 @@ static void describe_argv(char *text, size_t size, const char *const argv[])
         text_add(text, size, "%s%s", i == 0 ? "" : " ", argv[i]);
 }
 
+/* Sends the strings of argv, each with its null byte. */
+static void send_argv(struct puppet *p, const char *const argv[], size_t bytes)
+{
+    char *text = test_alloc(bytes), *at = text;
+
+    for (size_t i = 0; argv[i]; i++)
+        at = stpcpy(at, argv[i]) + 1;
+    if (send(p->socket, text, bytes, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+        testkit_broken("cannot send %zu bytes of arguments: %s", bytes, strerror(errno));
+}
+
 void puppet_exec(struct puppet *p, const char *const argv[])
 {
     struct frame request = {.kind = FRAME_EXEC, .text = "puppet_exec"};
-    char **copy;
-    size_t n = 0;
 
-    while (argv[n])
-        n++;
-    copy = arena_alloc("argv", (n + 1) * sizeof *copy);
-    for (size_t i = 0; i < n; i++)
-        copy[i] = arena_string(argv[i]);
-    request.words[0] = (uintptr_t)copy;
+    for (size_t i = 0; argv[i]; i++) {
+        request.words[0]++;
+        request.words[1] += strlen(argv[i]) + 1;
+    }
     puppet_expect_idle(p, argv[0]);
     describe_argv(p->doing, sizeof p->doing, argv);
     session.calls_begun = true;
     puppet_send(p, &request, -1);
+    send_argv(p, argv, request.words[1]);
     puppet_receive_refusal(p);
     note_call("program started: %s", p->doing);
 }

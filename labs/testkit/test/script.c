@@ -17,6 +17,7 @@ struct script {
     struct script_call *results; /* the test's own copy */
     size_t length, max;
     size_t begun; /* length when RECORD() began */
+    bool pending; /* recorded, and not started yet */
     struct script *next;
 };
 
@@ -36,12 +37,19 @@ struct script *script_new(size_t max_calls)
     return s;
 }
 
+static void set_pending(struct script *s, bool pending)
+{
+    session.scripts_pending += (unsigned)pending - (unsigned)s->pending;
+    s->pending = pending;
+}
+
 void scripts_free(void)
 {
     while (scripts) {
         struct script *s = scripts;
 
         scripts = s->next;
+        set_pending(s, false);
         free(s->results);
         free(s);
     }
@@ -57,6 +65,7 @@ void script_begin(struct script *s)
 {
     recording = s;
     s->begun = s->length;
+    set_pending(s, true);
 }
 
 void script_append(const char *function, size_t nargs, const uint64_t args[])
@@ -120,6 +129,7 @@ void script_start(struct puppet *p, struct script *s)
     puppet_expect_idle(p, "script_start");
     snprintf(p->doing, sizeof p->doing, "a script of %zu calls", s->length);
     p->script = s;
+    set_pending(s, false);
     p->describe_progress = describe_progress;
     puppet_send(p, &request, -1);
     process_activity(p->pid, &p->at_start);
@@ -161,4 +171,5 @@ int script_errno(const struct script *s, size_t index)
 void script_clear(struct script *s)
 {
     s->length = 0;
+    set_pending(s, false);
 }
