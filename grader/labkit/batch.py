@@ -93,9 +93,10 @@ def result_folder(lab: Lab, name: str) -> Path:
 
 
 def write_result(result: Result, folder: Path) -> None:
-    """Writes result.json and feedback.md, each atomically."""
+    """Writes result.json and feedback.md, each atomically; other users cannot read them."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         for name, text in (
             ("result.json", result.to_json()),
             ("feedback.md", markdown.feedback(result)),

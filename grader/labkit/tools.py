@@ -20,8 +20,6 @@ TOOLS: Final = (
     Tool("gcc", "gcc"),
     Tool("make", "make"),
     Tool("valgrind", "valgrind"),
-    Tool("choom", "util-linux"),
-    Tool("prlimit", "util-linux"),
     Tool("bwrap", "bubblewrap", grading=False),
     Tool("setpriv", "util-linux", grading=False),
     Tool("ipcrm", "util-linux", grading=False),

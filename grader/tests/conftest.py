@@ -1,12 +1,14 @@
-"""Fixtures of several test files: a repository with one new lab in it."""
+"""Fixtures of several test files: a repository with one new lab in it, the kinds of sandbox."""
 
 from pathlib import Path
 
 import pytest
+from sandboxes import PROTECTING, available_kind
 
 from labkit.lab.kit import build_kit
 from labkit.lab.manifest import load_lab
 from labkit.lab.new import new_lab
+from labkit.sandbox.interface import KINDS, SandboxKind
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -32,3 +34,15 @@ def make_root(root: Path) -> Path:
     for name in ("lab.mk", "testkit"):
         (root / "labs" / name).symlink_to(REPOSITORY / "labs" / name)
     return root
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> SandboxKind:
+    """Each kind of sandbox that this machine can make."""
+    return available_kind(request.param)
+
+
+@pytest.fixture(params=PROTECTING)
+def protecting(request: pytest.FixtureRequest) -> SandboxKind:
+    """Each kind for foreign code that this machine can make."""
+    return available_kind(request.param)

@@ -26,7 +26,7 @@ from labkit.report import junit, markdown, terminal
 from labkit.result import Result
 from labkit.sandbox.detect import problem_of
 from labkit.sandbox.interface import Kind
-from labkit.sandbox.uids import POOL
+from labkit.sandbox.uids import pool
 
 REPOSITORY: Final = Path(__file__).parents[2]
 ATTACKS: Final = REPOSITORY / "grader/attacks"
@@ -211,7 +211,7 @@ def foreign_objects() -> list[str]:
         head, *lines = Path("/proc/sysvipc", kind).read_text().splitlines()
         for line in lines:
             row = dict(zip(head.split(), line.split(), strict=True))
-            if int(row["key"]) == 0x1234 or int(row["uid"]) in POOL:
+            if int(row["key"]) == 0x1234 or int(row["uid"]) in pool():
                 found.append(f"{kind} {line}")
     return found
 

@@ -1,53 +1,20 @@
 """Sandboxes of every kind that this machine can make: limits, deadline, sweep."""
 
 import os
-import sys
 import tempfile
 from pathlib import Path
-from typing import Final
 
 import msgspec
 import pytest
+from sandboxes import LIMITS, PROTECTING, available_kind, shell
 
 from labkit.errors import GraderError
 from labkit.grading.working_directory import working_directory
 from labkit.lab.kit import Kit
-from labkit.limits import Limits
-from labkit.sandbox import seccomp
-from labkit.sandbox.detect import SANDBOXES, problem_of, readable_secret
-from labkit.sandbox.interface import Job, Kind, Mount, Outcome, SandboxKind, run_job
-from labkit.sandbox.uids import POOL, lease
+from labkit.sandbox.detect import readable_secret
+from labkit.sandbox.interface import Job, Mount, SandboxKind, run_job
+from labkit.sandbox.uids import lease, pool
 from labkit.sandbox.watch import Ended
-
-LIMITS: Final = Limits(cpu_s=2, processes=30, output_bytes=1000)
-PROTECTING: Final[tuple[Kind, ...]] = ("bwrap", "uid")
-
-
-@pytest.fixture(params=["bwrap", "uid", "none"])
-def kind(request: pytest.FixtureRequest) -> SandboxKind:
-    """Each kind of sandbox that this machine can make."""
-    return available_kind(request.param)
-
-
-@pytest.fixture(params=PROTECTING)
-def protecting(request: pytest.FixtureRequest) -> SandboxKind:
-    """Each kind for foreign code that this machine can make."""
-    return available_kind(request.param)
-
-
-def available_kind(name: Kind) -> SandboxKind:
-    """A kind of sandbox; skips the test if this machine cannot make it."""
-    problem = problem_of(name)
-    if problem:
-        pytest.skip(f"{name}: {problem}")
-    return SANDBOXES[name]
-
-
-def shell(
-    kind: SandboxKind, script: str, *, seconds: float = 20, limits: Limits = LIMITS
-) -> Outcome:
-    """Runs a script in a sandbox."""
-    return run_job(kind, Job(argv=("sh", "-c", script), mounts=(), limits=limits), seconds=seconds)
 
 
 def test_the_status_and_output_of_a_job_are_returned(kind: SandboxKind) -> None:
@@ -170,7 +137,7 @@ def test_no_two_sandboxes_share_a_uid() -> None:
     """Leases of one grader differ, too."""
     leases = [lease() for _ in range(5)]
     assert len({each.uid for each in leases}) == 5
-    assert all(each.uid in POOL for each in leases)
+    assert all(each.uid in pool() for each in leases)
     for each in leases:
         each.release()
 
@@ -180,47 +147,6 @@ def test_a_path_outside_all_mounts_is_a_grader_error() -> None:
     job = Job(argv=(Path("/etc/shadow"),), mounts=(), limits=LIMITS)
     with pytest.raises(GraderError, match="no mount"):
         run_job(available_kind("bwrap"), job, seconds=1)
-
-
-def test_a_bwrap_sandbox_allows_no_user_namespace_inside() -> None:
-    """The filter refuses unshare; ordinary commands work."""
-    outcome = shell(available_kind("bwrap"), "unshare --user true; echo still here | cat")
-    assert "not permitted" in outcome.output
-    assert outcome.output.endswith("still here\n")
-
-
-def test_a_bwrap_sandbox_allows_no_vsock_inside() -> None:
-    """Also with bits set above the int that the kernel takes of the argument."""
-    outcome = shell(
-        available_kind("bwrap"),
-        """cat >vsock.c <<'END'
-        #include <errno.h>
-        #include <sys/syscall.h>
-        #include <unistd.h>
-        int main(void)
-        {
-            if (syscall(SYS_socket, 40L, 1L, 0L) != -1 || errno != EAFNOSUPPORT)
-                return 1;
-            if (syscall(SYS_socket, 1L << 32 | 40, 1L, 0L) != -1 || errno != EAFNOSUPPORT)
-                return 2;
-            return 0;
-        }
-END
-        gcc -o vsock vsock.c && ./vsock""",
-    )
-    assert outcome.status == 0, outcome.output
-
-
-def test_without_a_filter_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sandbox is refused with an error; it never runs with an empty filter."""
-    available_kind("bwrap")
-    seccomp.program.cache_clear()
-    monkeypatch.setitem(sys.modules, "pyseccomp", None)
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    assert "the system-call filter cannot be compiled" in problem_of("bwrap")
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
-    monkeypatch.undo()
-    assert problem_of("bwrap") == ""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")

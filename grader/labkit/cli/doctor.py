@@ -5,12 +5,14 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from labkit.sandbox import detect, uids
+from labkit.sandbox import detect, launcher, uids
+from labkit.sandbox.uid import MOUNT_QUEUES, temporary_directory
 from labkit.tools import TOOLS
 
 HEADERS: Final = {
@@ -85,6 +87,10 @@ def _sandboxes() -> Iterator[Check]:
         message = problem or "available"
         remedy = detect.fix(name)
         yield Check(f"sandboxes of kind {name}", not problem, message, remedy, needed=False)
+    abi = launcher.landlock_abi()
+    message = f"version {abi}" if abi else "not in this kernel, or not enabled"
+    remedy = "boot with lsm=landlock,...; without it, kind uid needs solutions that only root reads"
+    yield Check("Landlock", abi > 0, message, remedy, needed=False)
     any_kind = not all(problems.values())
     message = f"{'at least one' if any_kind else 'no'} kind that protects is available"
     yield Check("sandboxes", any_kind, message, "see the kinds above: one of the two is enough")
@@ -100,8 +106,16 @@ def _objects() -> Iterator[Check]:
     yield Check("POSIX message queues", mqueue, message, "a kernel with CONFIG_POSIX_MQUEUE")
     mounted = os.path.ismount("/dev/mqueue")
     message = "mounted" if mounted else "not mounted (sandboxes of kind bwrap mount their own)"
-    remedy = "mount -t mqueue none /dev/mqueue"
-    yield Check("/dev/mqueue", mounted, message, remedy, needed=False)
+    yield Check("/dev/mqueue", mounted, message, MOUNT_QUEUES, needed=False)
+    shared = _device(temporary_directory()) == _device(Path(tempfile.gettempdir()))
+    message = "of the grader" if shared else "of their own"
+    message = f"sandboxes of kind uid write to a file system {message}"
+    remedy = "mount a tmpfs with a size, mode 1777, and set LABKIT_SANDBOX_TMP to it"
+    yield Check("temporary files", not shared, message, remedy, needed=False)
+
+
+def _device(path: Path) -> int:
+    return path.stat().st_dev
 
 
 def _limits() -> Iterator[Check]:
@@ -111,4 +125,5 @@ def _limits() -> Iterator[Check]:
     yield Check("open files", enough, message, f"ulimit -Hn {OPEN_FILES}")
     if os.geteuid() == 0:
         uids.lease().release()
-        yield Check("uids for sandboxes", ok=True, message=f"{uids.POOL[0]} to {uids.POOL[-1]}")
+        pool = uids.pool()
+        yield Check("uids for sandboxes", ok=True, message=f"{pool[0]} to {pool[-1]}")

@@ -1,5 +1,6 @@
 """The command line.  Each command imports its modules when it runs, to start quickly."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -76,9 +77,18 @@ def _terminate(number: int, frame: object) -> None:  # noqa: ARG001  (the interf
     envvar="LABKIT_ROOT",
     help="The repository with labs/ and solutions/ (default: the one that contains labkit).",
 )
+@click.option(
+    "--uids",
+    metavar="FIRST-LAST",
+    envvar="LABKIT_UIDS",
+    help="The uids for sandboxes, when labkit runs as root (default: another range in each "
+    "container of a host).",
+)
 @click.pass_context
-def cli(context: click.Context, root: Path | None) -> None:
+def cli(context: click.Context, root: Path | None, uids: str | None) -> None:
     """Grades C labs: builds, sandboxes, tests and scores submissions."""
+    if uids:
+        os.environ["LABKIT_UIDS"] = uids
     context.obj = root.resolve() if root else Path(__file__).parents[3]
 
 

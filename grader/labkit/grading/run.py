@@ -25,6 +25,7 @@ from labkit.lab.manifest import Lab
 from labkit.limits import Limits
 from labkit.result import Status
 from labkit.sandbox.interface import Job, SandboxKind, end_sandbox, how_ended
+from labkit.sandbox.process import bytes_fd
 from labkit.sandbox.watch import CancelEvent, Ended, Sink, Watch
 from labkit.tools import need_tool
 
@@ -240,6 +241,7 @@ def _run_binary(
             limits=limits,
             group=directory.group,
             fds=fds,
+            ptrace=log is None,
         )
         sandbox = submission.sandbox.start(job)
         try:
@@ -285,28 +287,31 @@ def _start_binary(
     socket_fd: int,
     timeout_factor: int,
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Starts the test binary; returns it and the read end of its standard error."""
+    """Starts the test binary; returns it and the read end of its standard error.
+
+    It reads its arguments from a descriptor: a sandbox of kind uid can see its command line.
+    """
     programs = submission.directory.programs
-    argv = [
-        str(submission.kit.test_graded),
+    arguments = [
         f"--seed={submission.seed}",
         f"--fork-server={socket_fd}",
         f"--programs={submission.sandbox.path_inside(programs, submission.directory.run_mounts)}",
         f"--timeout-factor={timeout_factor}",
     ]
     if submission.sandbox.shares_objects:
-        argv.append("--shared")
+        arguments.append("--shared")
     if submission.overwrite_arena:
-        argv.append("--overwrite-arena")
+        arguments.append("--overwrite-arena")
+    arguments_fd = bytes_fd("".join(f"{word}\0" for word in (*arguments, *names)).encode())
     read, write = os.pipe()
     try:
         process = subprocess.Popen(
-            [*argv, *names],
+            [str(submission.kit.test_graded), "--arguments-fd", str(arguments_fd)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=write,
             env=TEST_ENVIRONMENT,
-            pass_fds=(socket_fd,),
+            pass_fds=(socket_fd, arguments_fd),
             start_new_session=True,
         )
     except OSError:
@@ -314,4 +319,5 @@ def _start_binary(
         raise
     finally:
         os.close(write)
+        os.close(arguments_fd)
     return process, read

@@ -12,18 +12,21 @@ from typing import Final
 from labkit.errors import GraderError
 from labkit.sandbox import seccomp, uids
 from labkit.sandbox.interface import Job, Kind, Mount, Sandbox
-from labkit.sandbox.process import (
-    ENVIRONMENT,
-    drop_privileges,
-    kill_process,
-    set_limits,
-    start_process,
+from labkit.sandbox.launcher import (
+    DEVICES,
+    identity_options,
+    keep_options,
+    launcher,
+    limit_options,
+    path_options,
 )
+from labkit.sandbox.process import ENVIRONMENT, bytes_fd, kill_process, start_process
 
 SYSTEM_DIRECTORIES: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 SYSTEM_FILES: Final = ("/etc/ld.so.cache", "/etc/alternatives")
 PASSWD: Final = b"student:x:1000:1000:student:/tmp:/bin/sh\n"
 GROUP: Final = b"student:x:1000:\n"
+LAUNCHER: Final = "/launch"
 
 
 class Bwrap:
@@ -43,13 +46,17 @@ class Bwrap:
 
     def start(self, job: Job) -> Sandbox:
         """Drops root for a uid of the pool, makes the namespaces, sets the limits."""
-        texts = (PASSWD, GROUP, seccomp.program())
+        program = launcher()
+        texts = (PASSWD, GROUP, program.read_bytes(), seccomp.program(ptrace=job.ptrace))
         lease = uids.lease() if os.geteuid() == 0 else None
-        files = [_bytes_fd(text) for text in texts]
-        argv = [*drop_privileges(lease, job.group), "bwrap", *self._namespaces(job)]
+        files = [bytes_fd(text) for text in texts]
+        argv = [str(program), "--filter=none", "--first-to-die"]
+        argv += [*identity_options(lease, job.group), *keep_options((*job.fds, *files))]
+        argv += ["--", "bwrap", *self._namespaces(job)]
         argv += ["--file", str(files[0]), "/etc/passwd", "--file", str(files[1]), "/etc/group"]
-        argv += ["--seccomp", str(files[2])]
-        argv += ["--remount-ro", "/", "--", *set_limits(job.limits)]
+        argv += ["--perms", "0555", "--file", str(files[2]), LAUNCHER, "--remount-ro", "/"]
+        argv += ["--", LAUNCHER, f"--filter={files[3]}", *limit_options(job.limits)]
+        argv += [*_paths(job), *keep_options(job.fds), "--"]
         argv += [a if isinstance(a, str) else self.path_inside(a, job.mounts) for a in job.argv]
         try:
             process = start_process(argv, replace(job, fds=(*job.fds, *files)), lease=lease)
@@ -102,9 +109,8 @@ class Bwrap:
         """Does nothing: files and objects of the sandbox disappear with its namespaces."""
 
 
-def _bytes_fd(content: bytes) -> int:
-    """A descriptor from which the content can be read once."""
-    read, write = os.pipe()
-    os.write(write, content)
-    os.close(write)
-    return read
+def _paths(job: Job) -> list[str]:
+    """What Landlock lets the sandbox open: besides the mounts, it protects memory in /proc."""
+    if not job.devices:
+        return path_options(["/"], ["/tmp", "/dev/null"])
+    return ["--probe", *path_options(["/"], ["/tmp", *DEVICES])]

@@ -18,9 +18,9 @@ from labkit.limits import Limits
 from labkit.sandbox import uids
 from labkit.sandbox.bwrap import Bwrap
 from labkit.sandbox.interface import KINDS, Job, Kind, SandboxKind, run_job
+from labkit.sandbox.launcher import identity_options, landlock_abi, launcher
 from labkit.sandbox.none import NoSandbox
-from labkit.sandbox.process import drop_privileges
-from labkit.sandbox.uid import Uid
+from labkit.sandbox.uid import MOUNT_QUEUES, Uid, system_paths
 
 SANDBOXES: Final[dict[Kind, SandboxKind]] = {"bwrap": Bwrap(), "uid": Uid(), "none": NoSandbox()}
 AUTO: Final = "auto"
@@ -50,7 +50,7 @@ def choose(wanted: str, *, secrets: Sequence[Path], notes: Path) -> SandboxKind:
     for name in PROTECTING if wanted == AUTO else [k for k in KINDS if k == wanted]:
         problem, remedy = _cached_problem(name, notes), fix(name)
         if not problem and name == "uid":
-            problem = readable_secret(secrets)
+            problem = readable_secret(_not_covered_by_landlock(secrets))
             remedy = "chmod -R go= " + " ".join(str(path) for path in secrets if path.exists())
         if not problem:
             return SANDBOXES[name]
@@ -62,9 +62,9 @@ def problem_of(name: Kind) -> str:
     """Why this machine cannot make sandboxes of a kind; "" when it can."""
     own: dict[Kind, tuple[str, ...]] = {
         "bwrap": ("bwrap",),
-        "uid": ("setpriv", "find", "xargs", "ipcrm"),
+        "uid": ("find", "xargs", "ipcrm"),
     }
-    for tool in ("choom", "prlimit", *own.get(name, ())):
+    for tool in ("gcc", *own.get(name, ())):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
     if name == "uid" and os.geteuid() != 0:
@@ -82,7 +82,7 @@ def fix(name: Kind) -> str:
     if shutil.which("bwrap") is None and name == "bwrap":
         return "apt-get install bubblewrap"
     if name != "bwrap":
-        return "run as root"
+        return "run as root" if os.geteuid() else MOUNT_QUEUES
     for path, wanted in NAMESPACE_SWITCHES.items():
         file = Path(path)
         if file.exists() and file.read_text(encoding="ascii").strip() != wanted:
@@ -92,6 +92,14 @@ def fix(name: Kind) -> str:
         "allow user namespaces (sysctl user.max_user_namespaces); the seccomp profile of a "
         "container refuses them: run as root there, to use kind uid"
     )
+
+
+def _not_covered_by_landlock(secrets: Sequence[Path]) -> Sequence[Path]:
+    """The directories of which Landlock does not refuse every file to a sandbox of kind uid."""
+    if landlock_abi() == 0:
+        return secrets
+    system = [Path(path).resolve() for path in system_paths()]
+    return [s for s in secrets if any(s.resolve().is_relative_to(path) for path in system)]
 
 
 def readable_secret(secrets: Sequence[Path]) -> str:
@@ -106,9 +114,10 @@ def readable_secret(secrets: Sequence[Path]) -> str:
     find = ["find", "-L", *paths, "-type", "f", "-print0"]
     listed = subprocess.run(find, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     lease = uids.lease()
+    drop = [str(launcher()), "--filter=none", *identity_options(lease), "--"]
     try:
         tried = subprocess.run(
-            [*drop_privileges(lease), "xargs", "-0", "-r", "sh", "-c", FIRST_READABLE, "sh"],
+            [*drop, "xargs", "-0", "-r", "sh", "-c", FIRST_READABLE, "sh"],
             input=listed.stdout,
             capture_output=True,
             check=False,
@@ -147,7 +156,7 @@ def _write(path: Path, text: str) -> None:
 def _state() -> str:
     """A text that changes when the result of problem_of() may change."""
     parts = [str(os.geteuid())]
-    for tool in ("bwrap", "setpriv", "prlimit"):
+    for tool in ("bwrap", "gcc"):
         path = shutil.which(tool)
         parts.append(str(os.stat(path).st_mtime_ns) if path else "missing")  # noqa: PTH116
     parts += [_text(path) for path in SWITCHES]

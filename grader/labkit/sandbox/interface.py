@@ -1,9 +1,9 @@
 """The interface of the three kinds of sandbox (bwrap.py, uid.py, none.py).
 
 A job names files by their path on the host and lists what the sandbox may read (mounts).  A bwrap
-sandbox mounts them at other paths; the other kinds use the paths of the host.  Limits, uid and
-no_new_privs are set between fork and exec of the job's program (process.py), before any foreign
-code runs.
+sandbox mounts them at other paths; the other kinds use the paths of the host.  The launcher
+(launch.c) sets limits, uid, no_new_privs, Landlock and the system-call filter, and then executes
+the job's program: before any foreign code runs.
 """
 
 import shutil
@@ -45,6 +45,7 @@ class Job:
     stdout: int | None = None  # None: to the output, like stderr
     group: int | None = None  # may read the mounts; None: all users may
     devices: bool = True  # /proc, /dev, /dev/shm and /dev/mqueue
+    ptrace: bool = False  # the program may trace; it must refuse that to foreign code itself
 
 
 @dataclass

@@ -1,16 +1,19 @@
 """Sandboxes of kind none: a student's own code on their own machine.
 
-They have limits and a clean environment, but no protection.
+They have limits, a system-call filter and a clean environment, but no protection.
 """
 
 import os
 import signal
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from labkit.sandbox import seccomp
 from labkit.sandbox.interface import Job, Kind, Mount, Sandbox
-from labkit.sandbox.process import ENVIRONMENT, set_limits, start_process
+from labkit.sandbox.launcher import keep_options, launcher, limit_options
+from labkit.sandbox.process import ENVIRONMENT, bytes_fd, start_process
 
 
 class NoSandbox:
@@ -26,10 +29,18 @@ class NoSandbox:
     def start(self, job: Job) -> Sandbox:
         """Starts a job with limits, a temporary directory and a clean environment."""
         directory = Path(tempfile.mkdtemp(prefix="labkit-sandbox-"))
+        filter_fd = bytes_fd(seccomp.program(ptrace=job.ptrace))
         # RLIMIT_NPROC counts all processes of the user, so it is not set.
-        argv = [*set_limits(job.limits, count_processes=False), *map(str, job.argv)]
+        argv = [str(launcher()), "--first-to-die", f"--filter={filter_fd}"]
+        argv += [*limit_options(job.limits, count_processes=False), *keep_options(job.fds)]
+        argv += [f"--chdir={job.cwd or directory}", "--", *map(str, job.argv)]
         env = ENVIRONMENT | {"HOME": str(directory), "TMPDIR": str(directory)}
-        process, output = start_process(argv, job, lease=None, env=env, cwd=job.cwd or directory)
+        try:
+            process, output = start_process(
+                argv, replace(job, fds=(*job.fds, filter_fd)), lease=None, env=env
+            )
+        finally:
+            os.close(filter_fd)
         return Sandbox(process=process, output=output, lease=None, kind=self, directory=directory)
 
     def kill(self, sandbox: Sandbox) -> None:

@@ -5,8 +5,11 @@
  *            [--programs DIR] [--wrap "gdb --args"] [--timeout-factor N]
  *            [--overwrite-arena] [NAME...]
  *
- * Runs the tests with these names, or all.  The exit status is one of
- * shared/exit_status.h.
+ *     test_X --arguments-fd FD
+ *
+ * Runs the tests with these names, or all.  With --arguments-fd the arguments
+ * are read from FD, each with a NUL behind it: every process of the machine can
+ * see a command line.  The exit status is one of shared/exit_status.h.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -14,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "arena.h"
 #include "callbacks.h"
@@ -30,7 +34,7 @@
 #include "shared/exit_status.h"
 #include "support.h"
 
-enum { MAX_TESTS = 256 };
+enum { MAX_TESTS = 256, MAX_ARGUMENTS = MAX_TESTS + 16, ARGUMENT_BYTES = 1 << 16 };
 
 static struct registered registered[MAX_TESTS];
 static size_t nregistered;
@@ -160,8 +164,9 @@ __attribute__((noreturn)) static void usage(const char *program)
             "usage: %s [--list] [--seed N]\n"
             "       (--fork-server FD [--shared] | --puppet PATH --submission PATH)\n"
             "       [--programs DIR] [--wrap COMMAND] [--timeout-factor N]\n"
-            "       [--overwrite-arena] [NAME...]\n",
-            program);
+            "       [--overwrite-arena] [NAME...]\n"
+            "       %s --arguments-fd FD\n",
+            program, program);
     exit(STATUS_USAGE);
 }
 
@@ -173,6 +178,24 @@ static unsigned long long number(const char *program, const char *text)
     if (*text == '\0' || *end != '\0')
         usage(program);
     return value;
+}
+
+/* The arguments that are read from fd; the first is the program's name. */
+static int arguments_from(int fd, char *argv[])
+{
+    static char text[ARGUMENT_BYTES];
+    size_t size = 0;
+    ssize_t n;
+    int argc = 1;
+
+    while ((n = read(fd, text + size, sizeof text - size)) > 0)
+        size += n;
+    close(fd);
+    if (n < 0 || size == 0 || size == sizeof text || text[size - 1] != '\0')
+        testkit_broken("the arguments cannot be read from descriptor %d", fd);
+    for (char *at = text; at < text + size && argc <= MAX_ARGUMENTS; at += strlen(at) + 1)
+        argv[argc++] = at;
+    return argc;
 }
 
 static void read_options(int argc, char **argv)
@@ -242,8 +265,13 @@ static void read_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct CMUnitTest chosen[MAX_TESTS];
+    char *given[MAX_ARGUMENTS + 2] = {argv[0]};
     int failures;
 
+    if (argc == 3 && strcmp(argv[1], "--arguments-fd") == 0) {
+        argc = arguments_from(number(argv[0], argv[2]), given);
+        argv = given;
+    }
     sched_getaffinity(0, sizeof session.cpus, &session.cpus);
     if (getrandom(&session.seed, 4, 0) != 4)
         testkit_broken("getrandom failed");
