@@ -9,7 +9,6 @@ import socket
 import stat
 import tarfile
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +92,11 @@ def take(tmp_path: Path, content: bytes, *, name: str, lab: Lab = ONE) -> Submis
     source = tmp_path / name
     source.write_bytes(content)
     return collect(source, lab, tmp_path / "into")
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
 
 
 def refuse(tmp_path: Path, content: bytes, *, name: str, lab: Lab = ONE) -> str:
@@ -235,10 +239,10 @@ def test_a_result_directory_has_a_valid_name() -> None:
 def test_many_empty_streams_are_refused(tmp_path: Path) -> None:
     """Each stream costs more CPU time than its size suggests."""
     (tmp_path / "doe.tar.gz").write_bytes(gzip.compress(b"") * 100_000)
-    started = time.process_time()
+    started = cpu_seconds()
     with pytest.raises(SubmissionError, match="too many concatenated streams"):
         collect(tmp_path / "doe.tar.gz", ONE, tmp_path / "into")
-    assert time.process_time() - started < 5
+    assert cpu_seconds() - started < 5
 
 
 # ---- refusals -------------------------------------------------------------
@@ -444,9 +448,9 @@ def test_a_tar_bomb_stops_early(
 ) -> None:
     """A small archive of a gigabyte is refused after 64 MiB, whatever its member's name."""
     packed = _bomb(compress, name=name)
-    started = time.process_time()
+    started = cpu_seconds()
     message = refuse(tmp_path, packed, name="x.tar.gz")
-    assert time.process_time() - started < 5  # CPU time: a gigabyte takes longer
+    assert cpu_seconds() - started < 5  # CPU time: a gigabyte takes longer
     assert "the archive contains more than 64 MiB" in message
 
 

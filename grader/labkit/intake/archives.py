@@ -9,7 +9,6 @@ import bz2
 import io
 import lzma
 import struct
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Container, Iterator
@@ -17,20 +16,26 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, Final, Protocol
 
 from labkit.errors import SubmissionError
-from labkit.intake.entries import DIRECTORY, FILE, Entry, mode_kind
+from labkit.intake.entries import (
+    DIRECTORY,
+    FILE,
+    MAX_NAME_BYTES,
+    Entry,
+    mode_kind,
+    too_long,
+)
 from labkit.intake.quoting import printable, quote
+from labkit.intake.tar import tar_entries
 
 MAX_ARCHIVE_BYTES: Final = 64 << 20  # read from one archive
 MAX_MEMBERS: Final = 10_000
 MAX_AT_ONCE: Final = 4 << 20  # in one read: a zip's table of contents
 MAX_XZ_MEMORY: Final = 128 << 20  # xz -9 needs 65 MiB
 MAX_STREAMS: Final = 1000  # concatenated compressed streams
-MAX_PAX_HEADERS: Final = 100  # tarfile copies them for each member
 CHUNK: Final = 64 << 10
 
 # What the standard library raises for bytes that are not a valid archive.
 BROKEN: Final = (
-    tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -82,7 +87,7 @@ def read_archive(
     members = (
         _zip_entries(file, wanted, at_most)
         if kind == "zip"
-        else _tar_entries(_TarStream(file, _DECOMPRESSORS.get(kind)), wanted, at_most)
+        else tar_entries(_tar_stream(file, kind), wanted=wanted, at_most=at_most)
     )
     entries: list[Entry] = []
     try:
@@ -92,6 +97,8 @@ def read_archive(
                     f"{quote(name)} contains more than {MAX_MEMBERS} members: "
                     "pack only the files that the lab asks for"
                 )
+            if len(entry.path) > MAX_NAME_BYTES:
+                raise too_long()
             entries.append(entry)
     except BROKEN as error:
         raise SubmissionError(
@@ -196,7 +203,7 @@ def _read_up_to(source: _Reads, at_most: int) -> bytes:
     return bytes(data)
 
 
-# ---- tar ------------------------------------------------------------------
+# ---- a tar's stream ------------------------------------------------------------------
 
 
 class _Decompressor(Protocol):
@@ -240,6 +247,10 @@ _DECOMPRESSORS: Final[dict[str, Callable[[], _Decompressor]]] = {
 }
 
 
+def _tar_stream(file: BinaryIO, kind: str) -> BinaryIO:
+    return io.BufferedReader(_TarStream(file, _DECOMPRESSORS.get(kind)), CHUNK)
+
+
 class _TarStream(io.RawIOBase):
     """A decompressed tar stream, limited by the budget of bytes."""
 
@@ -254,11 +265,13 @@ class _TarStream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def read(self, size: int = CHUNK, /) -> bytes:
-        """Up to `size` bytes; b"" at the end only."""
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        """Up to as many bytes as fit; 0 at the end only."""
+        size = len(buffer)
         data = self._decompressed(size) if self._now and self._new else self._file.read(size)
         self._left = spend(self._left, len(data))
-        return data
+        buffer[: len(data)] = data
+        return len(data)
 
     def _decompressed(self, size: int) -> bytes:
         assert self._now is not None
@@ -281,37 +294,3 @@ class _TarStream(io.RawIOBase):
             data = self._now.decompress(more, size)
             if data:
                 return data
-
-
-def _tar_entries(stream: _TarStream, wanted: Container[str], at_most: int) -> Iterator[Entry]:
-    with tarfile.open(
-        fileobj=stream,
-        mode="r|",
-        encoding="utf-8",
-        errors="surrogateescape",
-    ) as archive:
-        for member in archive:
-            if len(archive.pax_headers) > MAX_PAX_HEADERS:
-                raise tarfile.ReadError("too many global headers")
-            kind = _tar_kind(member)
-            data = b""
-            if kind == FILE and PurePosixPath(member.name).name in wanted:
-                content = archive.extractfile(member)
-                assert content is not None  # it is a regular file
-                with content:
-                    data = _read_up_to(content, at_most)
-            yield Entry(path=member.name, kind=kind, data=data)
-
-
-def _tar_kind(member: tarfile.TarInfo) -> str:
-    if member.issparse():
-        return "sparse file"
-    if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE):
-        return FILE
-    kinds = {
-        tarfile.DIRTYPE: DIRECTORY,
-        tarfile.SYMTYPE: "symbolic link",
-        tarfile.LNKTYPE: "hard link to another member",
-        tarfile.FIFOTYPE: "FIFO",
-    }
-    return kinds.get(member.type, "device")

@@ -2,7 +2,8 @@
 
 A submission is a directory, one file, or an archive; its files may lie in a subdirectory.  Only
 regular files are copied, no link is followed, and no name in a submission decides where a file is
-written.  Partner: archives.py, which reads zip and tar.
+written.  Everything is read in a process with limits.  Partners: archives.py, which reads zip and
+tar, and limited.py.
 """
 
 import os
@@ -14,9 +15,12 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
+import msgspec
+
 from labkit.errors import GraderError, SubmissionError
 from labkit.hashing import contents_hash
 from labkit.intake.entries import DIRECTORY, FILE, Entry, mode_kind
+from labkit.intake.limited import limited
 from labkit.intake.quoting import escaped, quote, quote_all, quote_path
 from labkit.lab.manifest import Lab
 from labkit.result import SubmissionInfo
@@ -30,6 +34,29 @@ _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 def collect(source: Path, lab: Lab, into: Path) -> SubmissionInfo:
     """Copies the lab's files out of a submission; SubmissionError says how to fix it."""
+    reply = limited(lambda: _read(source, lab), what=quote(source.name))
+    taken = msgspec.msgpack.decode(reply, type=_Taken)
+    contents = dict(zip(lab.files, taken.contents, strict=True))
+    _write(contents, into)
+    return SubmissionInfo(
+        name=submission_name(source),
+        files=tuple(contents),
+        hash=contents_hash(contents),
+        notes=taken.notes,
+    )
+
+
+# ---- reading a submission, in a limited process -----------------------------
+
+
+class _Taken(msgspec.Struct, frozen=True):
+    """What is taken from a submission; the names are the lab's, in its order."""
+
+    contents: tuple[bytes, ...]
+    notes: tuple[str, ...]
+
+
+def _read(source: Path, lab: Lab) -> bytes:
     with _open(source) as (fd, mode):
         if stat.S_ISDIR(mode):
             entries = list(islice(_folder_entries(fd), MAX_ENTRIES + 1))
@@ -51,16 +78,9 @@ def collect(source: Path, lab: Lab, into: Path) -> SubmissionInfo:
             )
     for name, content in contents.items():
         _check_size(name, len(content))
-    _write(contents, into)
-    return SubmissionInfo(
-        name=submission_name(source),
-        files=tuple(contents),
-        hash=contents_hash(contents),
-        notes=found.notes,
+    return msgspec.msgpack.encode(
+        _Taken(contents=tuple(contents[name] for name in lab.files), notes=found.notes)
     )
-
-
-# ---- reading a submission -------------------------------------------------
 
 
 @contextmanager

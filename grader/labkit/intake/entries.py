@@ -1,11 +1,14 @@
-"""An entry of a submission; collect.py and archives.py share it."""
+"""An entry of a submission; collect.py, archives.py and tar.py share it."""
 
 import stat
 from dataclasses import dataclass
 from typing import Final
 
+from labkit.errors import SubmissionError
+
 FILE: Final = "file"
 DIRECTORY: Final = "directory"
+MAX_NAME_BYTES: Final = 4096  # PATH_MAX
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,11 @@ def mode_kind(mode: int) -> str:
         stat.S_IFSOCK: "socket",
     }
     return kinds.get(stat.S_IFMT(mode), "device")
+
+
+def too_long() -> SubmissionError:
+    """The error for a name that no file system would accept."""
+    return SubmissionError(
+        f"the archive contains a name of more than {MAX_NAME_BYTES} bytes: "
+        "pack only the files that the lab asks for"
+    )

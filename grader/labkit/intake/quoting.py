@@ -19,7 +19,7 @@ def escaped(name: str) -> str:
 
 def printable(name: str) -> str:
     """The escaped name, shortened if it is long."""
-    shown = escaped(name)
+    shown = escaped(name[: MAX_SHOWN_LENGTH + 1])
     return shown if len(shown) <= MAX_SHOWN_LENGTH else shown[: MAX_SHOWN_LENGTH - 3] + "..."
 
 
@@ -35,9 +35,10 @@ def quote_path(path: str) -> str:
 
 def quote_all(names: Iterable[str]) -> str:
     """A list of quoted names, of which only the first few are shown."""
-    every = [quote(name) for name in names]
+    every = list(names)
     rest = len(every) - MAX_SHOWN
-    return ", ".join(every[:MAX_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    shown = ", ".join(quote(name) for name in every[:MAX_SHOWN])
+    return shown + (f" and {rest} more" if rest > 0 else "")
 
 
 def _escape(c: str) -> str:
