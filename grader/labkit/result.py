@@ -137,8 +137,12 @@ class Result:
         return "no score, the grader failed"
 
     def to_json(self) -> str:
-        """The result.json of a submission."""
-        return json.dumps({"schema": SCHEMA} | asdict(self), indent=1, ensure_ascii=False) + "\n"
+        """The result.json of a submission.
+
+        It is plain ASCII: a terminal that shows it interprets no character of a student's.
+        """
+        text = json.dumps({"schema": SCHEMA} | asdict(self), indent=1)
+        return text.replace("\x7f", "\\u007f") + "\n"
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,22 @@
 """Runs become points, and reports are written from a result."""
 
+import re
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from example import GRADED_TESTS, parsed
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from labkit.errors import UsageError
 from labkit.grading.build import find_warnings
 from labkit.grading.outcomes import BuildReport, MemcheckRun, TestRun
 from labkit.grading.run import explanation
-from labkit.grading.score import Runs, Scored, score
+from labkit.grading.score import Runs, Scored, describe, score
+from labkit.lab.rubric import GradedTest
 from labkit.report.junit import junit
 from labkit.report.markdown import feedback
 from labkit.report.terminal import summary
@@ -145,6 +150,52 @@ def test_the_output_of_a_sandbox_that_broke_is_for_the_instructor() -> None:
     assert done.log == "the sandbox exited\nprinted 42"
 
 
+LEAKS = tuple(
+    Finding(f"{n * 8} bytes in {n} blocks are definitely lost", (Place("keep", "twice.c", 9 + n),))
+    for n in range(29, 0, -1)
+)
+PLACES = (Place("put", "twice.c", 7), Place("twice", "twice.c", 30))
+
+
+def shown_of(findings: tuple[Finding, ...], tests: tuple[GradedTest, ...] = GRADED_TESTS) -> str:
+    """What students see of the findings of a Valgrind pass, in every report."""
+    check = MemcheckRun("fail", f"Valgrind found {len(findings)} problems", findings=findings)
+    done = score(parsed(), tests, replace(FINE, memcheck=check), reproduce={})
+    page = replace(result(FINE), tests=done.tests, memcheck=findings)
+    assert all(describe(finding) in done.tests[3].log for finding in findings)
+    message = done.tests[3].shown.message
+    assert message.splitlines()[-1] in feedback(page)
+    assert ("called by" in feedback(page)) == ("called by" in message)
+    return message
+
+
+def test_findings_of_hidden_tests_show_kind_and_line_only() -> None:
+    """No size, no count, no stack: a submission would leak the inputs of the tests with them."""
+    assert shown_of((Finding("Invalid write of size 4", PLACES),)).splitlines()[1:] == [
+        "twice.c:7: invalid write"
+    ]
+    leak = shown_of(LEAKS[:1])
+    assert leak.splitlines()[1:] == ["twice.c:38: memory is definitely lost"]
+    assert shown_of((Finding("4711 of anything", PLACES),)).endswith("twice.c:7: memory error")
+
+
+def test_at_most_ten_findings_of_hidden_tests_are_shown() -> None:
+    """There is no total either, and their order says nothing."""
+    shown = shown_of(LEAKS)
+    assert len(shown.splitlines()) == 11
+    assert "29" not in shown
+    assert shown == shown_of(LEAKS[::-1])
+    assert shown_of(LEAKS[:1]) == shown_of((*LEAKS[:1], *LEAKS[:1]))
+
+
+def test_findings_of_open_tests_are_shown_in_full() -> None:
+    """The student can run these tests under Valgrind, too."""
+    tests = (GRADED_TESTS[0], replace(GRADED_TESTS[1], detail="open"))
+    assert "twice.c:7: in put, called by twice (twice.c:30): Invalid write of size 4" in shown_of(
+        (Finding("Invalid write of size 4", PLACES),), tests
+    )
+
+
 def test_without_valgrind_its_points_are_not_in_the_sum() -> None:
     """The maximum score is that of the tests that were run."""
     done = scored(replace(FINE, memcheck=None, valgrind=False))
@@ -197,6 +248,30 @@ def test_no_writer_lets_control_characters_through() -> None:
         assert not set(text) & {"\x1b", "\x07", "\x00", "\u202e"}
     assert one_line("a\nb\x1b") == "a b\N{REPLACEMENT CHARACTER}"
     assert without_controls("a\n\tb") == "a\n\tb"
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1))
+@example("\udc9b \x7f \x9b \u202e \u2028 \ue000")
+def test_no_character_of_a_student_is_interpreted(text: str) -> None:
+    """Whatever the name and the notes of a submission hold, reports show it and do nothing."""
+    page = result(with_test(TestRun("doubles", "fail", message=text, output=text)))
+    info = SubmissionInfo(text, "00ff", ("twice.c",), (text,))
+    page = replace(page, submission=info)
+    assert all(" " <= c <= "~" or c == "\n" for c in page.to_json())
+    assert from_json(page.to_json()) == page
+    unsafe = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+    for report in (feedback(page), summary(page, None), junit(page)):
+        assert not {c for c in report if unicodedata.category(c) in unsafe} - {"\n", "\t"}
+
+
+@pytest.mark.parametrize("text", ["https://x.org/", "www.x.org", "@doe", "#12", "<b>", "` @doe `"])
+def test_markdown_makes_no_link_of_a_students_text(text: str) -> None:
+    """Names of archive members stand in notes; in code, no renderer links or notifies."""
+    broken = with_test(TestRun("doubles", "error", message=f"x {text}"))
+    page = replace(result(broken), submission=SubmissionInfo(text, "00ff", (), (f"x {text}",)))
+    for line in feedback(page).splitlines():
+        outside = re.sub("`[^`]*`", "", line)
+        assert text.strip("` ") not in outside
 
 
 def test_markdown_keeps_student_text_inside_its_block() -> None:

@@ -3,6 +3,9 @@
 A test gives all of its points or none.  After a grader error there is no score, because a score is
 a claim about a student.  What students see of a test depends on its level of detail (open, named,
 secret).  Only this module decides it: reports show `TestResult.shown` and nothing else.
+
+The Valgrind pass runs hidden tests too.  A submission could leak the inputs of these tests through
+planned memory errors, by their number, size or order, so little is shown of what Valgrind found.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +20,7 @@ from labkit.result import (
     WARNINGS,
     Diagnostic,
     Finding,
+    Place,
     RunStatus,
     Shown,
     Status,
@@ -25,6 +29,22 @@ from labkit.result import (
 
 NOT_RUN: Final = "not run: the grading was interrupted"
 NO_COMPILE: Final = "the submission does not compile"
+
+MAX_FINDINGS_SHOWN: Final = 10
+# What is shown of a finding of hidden tests: for the first text in its message, its kind.
+KINDS: Final = {
+    "Invalid read": "invalid read",
+    "Invalid write": "invalid write",
+    "Invalid free": "invalid free",
+    "Mismatched free": "mismatched free",
+    "Conditional jump": "a condition depends on an uninitialised value",
+    "Use of uninitialised": "use of an uninitialised value",
+    "Syscall param": "a system call gets uninitialised or inaccessible memory",
+    "Source and destination overlap": "source and destination overlap",
+    "definitely lost": "memory is definitely lost",
+    "indirectly lost": "memory is indirectly lost",
+}
+OTHER_KIND: Final = "memory error"
 
 
 @dataclass(frozen=True)
@@ -60,7 +80,9 @@ def score(
     if lab.warnings:
         results.append(_warnings(lab.warnings.points, lab.warnings.rule, runs))
     if lab.memcheck and runs.valgrind:
-        results.append(_memcheck(lab.memcheck, shown_names, runs))
+        names = lab.memcheck.tests
+        is_open = all(t.detail == "open" for t in tests if t.name in names)
+        results.append(_memcheck(lab.memcheck, shown_names, runs, is_open=is_open))
     broken = any(t.status == "error" for t in results)
     status: RunStatus = "incomplete" if runs.interrupted else "error" if broken else "graded"
     return Scored(
@@ -115,7 +137,9 @@ def _warnings(points: float, rule: str, runs: Runs) -> TestResult:
     return _extra(WARNINGS, "pass" if ok else "fail", points, rule, message)
 
 
-def _memcheck(table: Memcheck, shown_names: Mapping[str, str], runs: Runs) -> TestResult:
+def _memcheck(
+    table: Memcheck, shown_names: Mapping[str, str], runs: Runs, *, is_open: bool
+) -> TestResult:
     run = runs.memcheck
     points, rule, names = table.points, table.rule, table.tests
     if not runs.build.ok:
@@ -130,8 +154,25 @@ def _memcheck(table: Memcheck, shown_names: Mapping[str, str], runs: Runs) -> Te
             f"{shown_names[names[0]]} failed first"
         )
         return _extra(MEMCHECK, "fail", points, rule, message, run.seconds)
-    message = memcheck_message(run)
-    return _extra(MEMCHECK, run.status, points, rule, message, run.seconds, log=run.log)
+    everything = memcheck_message(run)
+    message = everything if is_open or not run.findings else _hidden_findings(run.findings)
+    log = _log("" if message == everything else everything, run.log)
+    return _extra(MEMCHECK, run.status, points, rule, message, run.seconds, log=log)
+
+
+def _hidden_findings(findings: Sequence[Finding]) -> str:
+    """What is shown of findings in hidden tests: kind and line, in no order that means anything."""
+    lines = sorted({f"{_at(f.where[0])}: {_kind(f)}" for f in findings})
+    return "\n".join(["Valgrind found memory errors, among them:", *lines[:MAX_FINDINGS_SHOWN]])
+
+
+def _kind(finding: Finding) -> str:
+    kinds = (kind for text, kind in KINDS.items() if text in finding.message)
+    return next(kinds, OTHER_KIND)
+
+
+def _at(place: Place) -> str:
+    return f"{place.file}:{place.line}" if place.line else place.file
 
 
 def warnings_message(warnings: Sequence[Diagnostic]) -> str:
@@ -145,10 +186,10 @@ def memcheck_message(run: MemcheckRun) -> str:
 
 
 def describe(finding: Finding) -> str:
-    """A finding in one line, at the student's innermost line."""
-    place = finding.where[0]
-    line = f":{place.line}" if place.line else ""
-    return f"{place.file}{line}: in {place.function}: {finding.message}"
+    """A finding in one line: the student's innermost line, and the functions that called it."""
+    place, *callers = finding.where
+    called = "".join(f", called by {c.function} ({_at(c)})" for c in callers)
+    return f"{_at(place)}: in {place.function}{called}: {finding.message}"
 
 
 def _extra(

@@ -1,11 +1,11 @@
 """Writes feedback.md, the report for students."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from labkit.report.text import one_line, without_controls
-from labkit.result import EXTRA_TITLE, MEMCHECK, WARNINGS, Finding, Result, TestResult
+from labkit.result import EXTRA_TITLE, WARNINGS, Result, TestResult
 
 MAX_LINES: Final = 60
 
@@ -18,10 +18,10 @@ def feedback(result: Result) -> str:
 def _lines(result: Result) -> Iterator[str]:
     yield f"# {_text(result.title)}: {result.headline}"
     yield ""
-    yield f"Lab {result.lab}, submission `{_code(result.submission.name)}`."
+    yield f"Lab {result.lab}, submission {_code(result.submission.name)}."
     yield ""
     for note in result.submission.notes:
-        yield f"Note: {_text(note)}"
+        yield f"Note: {_code(note)}"
         yield ""
     if not result.build.ok:
         yield "## It does not compile"
@@ -37,7 +37,7 @@ def _lines(result: Result) -> Iterator[str]:
         yield "The grader failed. This costs you no points: the submission must be graded again."
         yield ""
         for test in broken:
-            yield f"- `{test.shown.name}`: {_text(test.shown.message)}"
+            yield f"- `{test.shown.name}`: {_code(test.shown.message)}"
         yield ""
     failed = [t for t in result.tests if t.status == "fail"]
     if failed:
@@ -56,9 +56,7 @@ def _failure(test: TestResult, result: Result) -> Iterator[str]:
     yield ""
     yield f"`{shown.name}`, {test.max_points:g} points"
     yield ""
-    if test.name == MEMCHECK and result.memcheck:
-        yield from _findings(result.memcheck)
-    elif shown.message:
+    if shown.message:
         yield from _block(shown.message)
     if shown.output.strip():
         yield "Your program printed:"
@@ -72,16 +70,6 @@ def _failure(test: TestResult, result: Result) -> Iterator[str]:
         yield "The compiler's output:"
         yield ""
         yield from _block(result.build.output)
-
-
-def _findings(findings: Sequence[Finding]) -> Iterator[str]:
-    for finding in findings:
-        places = [
-            f"`{_code(p.function)}`" + (f" ({_text(p.file)}:{p.line})" if p.line else "")
-            for p in finding.where
-        ]
-        yield f"- {_text(finding.message)}: in {', called by '.join(places)}"
-    yield ""
 
 
 def _table(result: Result) -> Iterator[str]:
@@ -99,12 +87,13 @@ def _table(result: Result) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Escapes what Markdown and HTML would interpret."""
+    """The kit's own text; what Markdown and HTML would interpret is escaped."""
     return re.sub(r"([\\`*_{}\[\]<>#|&~])", r"\\\1", one_line(text)).replace("\\&", "&amp;")
 
 
 def _code(text: str) -> str:
-    return one_line(text).replace("`", "'")
+    """Text that may be a student's, as code: nothing in code is a link, an @mention or HTML."""
+    return f"`{one_line(text).replace('`', chr(39)) or ' '}`"
 
 
 def _block(text: str) -> Iterator[str]:

@@ -7,7 +7,10 @@ KEPT: Final = frozenset("\n\t")
 
 
 def without_controls(text: str) -> str:
-    """Replaces control characters: escapes, carriage returns, direction marks, and others."""
+    """Replaces control characters: escapes, carriage returns, direction marks, and others.
+
+    Characters for private use go as well, because fonts of terminals draw anything for them.
+    """
     return "".join(c if c in KEPT or not _control(c) else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -17,4 +20,4 @@ def one_line(text: str) -> str:
 
 
 def _control(c: str) -> bool:
-    return unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return unicodedata.category(c) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
