@@ -23,7 +23,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-.PHONY: help grade test verify bench soak doctor packages test-packages clean
+.PHONY: help grade test verify attacks bench soak doctor packages test-packages clean
 
 help:
 	@echo 'make grade                       grade a sample class of lab $(LAB)'
@@ -32,6 +32,7 @@ help:
 	@echo 'make verify                      prove all labs with all tests of every broken version'
 	@echo 'make verify LAB=NN-name          prove one lab'
 	@echo 'make test                        run all checks of the project'
+	@echo 'make attacks                     grade all attack pairs with every test of their labs'
 	@echo 'make bench LAB=NN-name           measure the speed of the grader and the reference'
 	@echo 'make soak LAB=NN-name            run every test 200 times on a busy machine'
 	@echo 'make doctor                      check this machine, and say how to fix what is missing'
@@ -48,6 +49,10 @@ soak: .venv/ready
 
 test: .venv/tests-ready
 	@.venv/bin/python grader/prove.py $(PYTEST)
+
+attacks: .venv/tests-ready
+	@LABKIT_ATTACKS=full .venv/bin/pytest -q -n 2 --dist worksteal \
+	    grader/tests/test_attack_pairs.py grader/tests/test_attacks.py
 
 bench: .venv/tests-ready
 	@.venv/bin/python -P grader/bench "$$LAB"

@@ -40,20 +40,20 @@ WAIT_SECONDS: Final = 20
 
 @dataclass(frozen=True)
 class Attack:
-    """A hostile submission; `holds` names functions of HOLDS, `sandbox` a kind of sandbox."""
+    """A hostile submission; `holds` names functions of HOLDS, `kinds` the kinds of sandbox."""
 
     tries: str
     verdict: Mapping[str, Any]
     holds: tuple[str, ...]
     valgrind: bool
-    sandbox: Kind | Literal["auto"]
+    kinds: tuple[Kind | Literal["auto"], ...]
     folder: Path
 
 
 def load_attack(name: str) -> Attack:
     """Reads attack.toml; an unknown key is an error."""
     table = tomllib.loads((ATTACKS / name / "attack.toml").read_text(encoding="utf-8"))
-    assert set(table) <= {"tries", "verdict", "holds", "valgrind", "sandbox"}
+    assert set(table) <= {"tries", "verdict", "holds", "valgrind", "kinds"}
     assert table["verdict"]
     assert set(table["verdict"]) <= {"passes", "fails", "score", "compiles"}
     return Attack(
@@ -61,9 +61,16 @@ def load_attack(name: str) -> Attack:
         verdict=table["verdict"],
         holds=tuple(table.get("holds", ())),
         valgrind=table.get("valgrind", False),
-        sandbox=table.get("sandbox", "auto"),
+        kinds=tuple(table.get("kinds", ["auto"])),
         folder=ATTACKS / name,
     )
+
+
+CASES: Final = [
+    pytest.param(name, kind, id=name if kind == "auto" else f"{name}-{kind}")
+    for name in NAMES
+    for kind in load_attack(name).kinds
+]
 
 
 @pytest.fixture(scope="session")
@@ -91,21 +98,19 @@ def reference(target: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "kind"), CASES)
 def test_the_attack_gets_its_verdict_and_does_no_harm(
-    name: str, target: Lab, reference: Path
+    name: str, kind: Kind | Literal["auto"], target: Lab, reference: Path
 ) -> None:
     """The result is as in attack.toml, nothing is left behind, the reference scores in full."""
     attack = load_attack(name)
-    if attack.sandbox != "auto" and (problem := problem_of(attack.sandbox)):
+    if kind != "auto" and (problem := problem_of(kind)):
         pytest.skip(problem)
-    result = grade_submission(
-        target, attack.folder, sandbox=attack.sandbox, valgrind=attack.valgrind
-    )
+    result = grade_submission(target, attack.folder, sandbox=kind, valgrind=attack.valgrind)
     check_verdict(attack, result)
     for hold in attack.holds:
         HOLDS[hold](result)
-    after = grade_submission(target, reference, valgrind=False)
+    after = grade_submission(target, reference, sandbox=kind, valgrind=False)
     assert after.score == after.max_score, after.failed
 
 
@@ -125,7 +130,7 @@ def test_a_missed_verdict_is_noticed(target: Lab, reference: Path) -> None:
         {"score": 5},
         {"compiles": False},
     ):
-        attack = Attack("nothing", verdict, (), valgrind=False, sandbox="auto", folder=reference)
+        attack = Attack("nothing", verdict, (), valgrind=False, kinds=(), folder=reference)
         with pytest.raises(AssertionError):
             check_verdict(attack, result)
 
