@@ -7,6 +7,7 @@ LAB ?= 01-buddy
 SUB ?=
 SAMPLE ?= small
 PYTEST ?=
+GRADINGS ?=
 export LAB SUB SAMPLE
 
 # The only list of the required Debian packages, and of those that only the tests need.
@@ -35,6 +36,7 @@ help:
 	@echo 'make attacks                     grade all attack pairs with every test of their labs'
 	@echo 'make bench LAB=NN-name           measure the speed of the grader and the reference'
 	@echo 'make soak LAB=NN-name            run every test 200 times on a busy machine'
+	@echo 'make soak GRADINGS=1000          grade good, bad and hostile submissions in one process'
 	@echo 'make doctor                      check this machine, and say how to fix what is missing'
 	@echo 'make clean                       remove build/'
 
@@ -44,8 +46,8 @@ grade: .venv/ready
 verify: .venv/ready
 	@$(LABKIT) verify $(if $(filter file,$(origin LAB)),,"$$LAB")
 
-soak: .venv/ready
-	@$(LABKIT) soak "$$LAB"
+soak: .venv/ready $(if $(GRADINGS),.venv/tests-ready)
+	@$(if $(GRADINGS),.venv/bin/python grader/soak.py --gradings '$(GRADINGS)',$(LABKIT) soak "$$LAB")
 
 test: .venv/tests-ready
 	@.venv/bin/python grader/prove.py $(PYTEST)

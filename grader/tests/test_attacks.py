@@ -8,7 +8,6 @@ hold:
     fails     these fail                 compiles  whether it does
 """
 
-import shutil
 import time
 import tomllib
 from collections.abc import Callable, Mapping
@@ -17,22 +16,18 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import pytest
+from target_lab import ATTACKS, make_target
 
 from labkit.grading.grade import grade_submission
 from labkit.intake.quoting import printable
-from labkit.lab.manifest import Lab, load_lab
-from labkit.lab.skeleton import preprocessed, write_reference
+from labkit.lab.manifest import Lab
+from labkit.lab.skeleton import write_reference
 from labkit.report import junit, markdown, terminal
 from labkit.result import Result
 from labkit.sandbox.detect import problem_of
 from labkit.sandbox.interface import Kind
 from labkit.sandbox.uids import POOL
 
-REPOSITORY: Final = Path(__file__).parents[2]
-ATTACKS: Final = REPOSITORY / "grader/attacks"
-TARGET: Final = "00-target"
-HANDED_OUT: Final = ("Makefile", "target.h", "stubs.c", "test_public.c")
-KEPT_BACK: Final = ("lab.toml", "target.c", "test_hidden.c")
 NAMES: Final = sorted(p.parent.name for p in ATTACKS.glob("*/attack.toml"))
 SHARED_FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue")
 WAIT_SECONDS: Final = 20
@@ -76,18 +71,7 @@ CASES: Final = [
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """The lab that is attacked, in a separate repository with links to the test kit."""
-    root = tmp_path_factory.mktemp("target")
-    labdir, soldir = root / "labs" / TARGET, root / "solutions" / TARGET
-    labdir.mkdir(parents=True)
-    soldir.mkdir(parents=True)
-    for name in ("lab.mk", "testkit"):
-        (root / "labs" / name).symlink_to(REPOSITORY / "labs" / name)
-    for name in HANDED_OUT:
-        shutil.copy2(ATTACKS / "target" / name, labdir)
-    for name in KEPT_BACK:
-        shutil.copy2(ATTACKS / "target" / name, soldir)
-    (labdir / "target.c").write_text(preprocessed(soldir / "target.c", solution=False))
-    return load_lab(root, TARGET)
+    return make_target(tmp_path_factory.mktemp("target"))
 
 
 @pytest.fixture(scope="session")
