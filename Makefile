@@ -7,6 +7,7 @@ LAB ?= 01-buddy
 SUB ?=
 SAMPLE ?= small
 PYTEST ?=
+GRADINGS ?=
 export LAB SUB SAMPLE
 
 # The only list of the required Debian packages, and of those that only the tests need.
@@ -23,7 +24,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-.PHONY: help grade test verify bench soak doctor packages test-packages clean
+.PHONY: help grade test verify attacks bench soak doctor packages test-packages clean
 
 help:
 	@echo 'make grade                       grade a sample class of lab $(LAB)'
@@ -32,8 +33,10 @@ help:
 	@echo 'make verify                      prove all labs with all tests of every broken version'
 	@echo 'make verify LAB=NN-name          prove one lab'
 	@echo 'make test                        run all checks of the project'
+	@echo 'make attacks                     grade all attack pairs with every test of their labs'
 	@echo 'make bench LAB=NN-name           measure the speed of the grader and the reference'
 	@echo 'make soak LAB=NN-name            run every test 200 times on a busy machine'
+	@echo 'make soak GRADINGS=1000          grade good, bad and hostile submissions in one process'
 	@echo 'make doctor                      check this machine, and say how to fix what is missing'
 	@echo 'make clean                       remove build/'
 
@@ -43,11 +46,15 @@ grade: .venv/ready
 verify: .venv/ready
 	@$(LABKIT) verify $(if $(filter file,$(origin LAB)),,"$$LAB")
 
-soak: .venv/ready
-	@$(LABKIT) soak "$$LAB"
+soak: .venv/ready $(if $(GRADINGS),.venv/tests-ready)
+	@$(if $(GRADINGS),.venv/bin/python grader/soak.py --gradings '$(GRADINGS)',$(LABKIT) soak "$$LAB")
 
 test: .venv/tests-ready
 	@.venv/bin/python grader/prove.py $(PYTEST)
+
+attacks: .venv/tests-ready
+	@LABKIT_ATTACKS=full .venv/bin/pytest -q -n 2 --dist worksteal \
+	    grader/tests/test_attack_pairs.py grader/tests/test_attacks.py
 
 bench: .venv/tests-ready
 	@.venv/bin/python -P grader/bench "$$LAB"

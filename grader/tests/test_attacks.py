@@ -8,7 +8,6 @@ hold:
     fails     these fail                 compiles  whether it does
 """
 
-import shutil
 import time
 import tomllib
 from collections.abc import Callable, Mapping
@@ -17,22 +16,18 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import pytest
+from target_lab import ATTACKS, make_target
 
 from labkit.grading.grade import grade_submission
 from labkit.intake.quoting import printable
-from labkit.lab.manifest import Lab, load_lab
-from labkit.lab.skeleton import preprocessed, write_reference
+from labkit.lab.manifest import Lab
+from labkit.lab.skeleton import write_reference
 from labkit.report import junit, markdown, terminal
 from labkit.result import Result
 from labkit.sandbox.detect import problem_of
 from labkit.sandbox.interface import Kind
 from labkit.sandbox.uids import pool
 
-REPOSITORY: Final = Path(__file__).parents[2]
-ATTACKS: Final = REPOSITORY / "grader/attacks"
-TARGET: Final = "00-target"
-HANDED_OUT: Final = ("Makefile", "target.h", "stubs.c", "test_public.c")
-KEPT_BACK: Final = ("lab.toml", "target.c", "test_hidden.c")
 NAMES: Final = sorted(p.parent.name for p in ATTACKS.glob("*/attack.toml"))
 SHARED_FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue")
 WAIT_SECONDS: Final = 20
@@ -40,20 +35,20 @@ WAIT_SECONDS: Final = 20
 
 @dataclass(frozen=True)
 class Attack:
-    """A hostile submission; `holds` names functions of HOLDS, `sandbox` a kind of sandbox."""
+    """A hostile submission; `holds` names functions of HOLDS, `kinds` the kinds of sandbox."""
 
     tries: str
     verdict: Mapping[str, Any]
     holds: tuple[str, ...]
     valgrind: bool
-    sandbox: Kind | Literal["auto"]
+    kinds: tuple[Kind | Literal["auto"], ...]
     folder: Path
 
 
 def load_attack(name: str) -> Attack:
     """Reads attack.toml; an unknown key is an error."""
     table = tomllib.loads((ATTACKS / name / "attack.toml").read_text(encoding="utf-8"))
-    assert set(table) <= {"tries", "verdict", "holds", "valgrind", "sandbox"}
+    assert set(table) <= {"tries", "verdict", "holds", "valgrind", "kinds"}
     assert table["verdict"]
     assert set(table["verdict"]) <= {"passes", "fails", "score", "compiles"}
     return Attack(
@@ -61,26 +56,22 @@ def load_attack(name: str) -> Attack:
         verdict=table["verdict"],
         holds=tuple(table.get("holds", ())),
         valgrind=table.get("valgrind", False),
-        sandbox=table.get("sandbox", "auto"),
+        kinds=tuple(table.get("kinds", ["auto"])),
         folder=ATTACKS / name,
     )
+
+
+CASES: Final = [
+    pytest.param(name, kind, id=name if kind == "auto" else f"{name}-{kind}")
+    for name in NAMES
+    for kind in load_attack(name).kinds
+]
 
 
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """The lab that is attacked, in a separate repository with links to the test kit."""
-    root = tmp_path_factory.mktemp("target")
-    labdir, soldir = root / "labs" / TARGET, root / "solutions" / TARGET
-    labdir.mkdir(parents=True)
-    soldir.mkdir(parents=True)
-    for name in ("lab.mk", "testkit"):
-        (root / "labs" / name).symlink_to(REPOSITORY / "labs" / name)
-    for name in HANDED_OUT:
-        shutil.copy2(ATTACKS / "target" / name, labdir)
-    for name in KEPT_BACK:
-        shutil.copy2(ATTACKS / "target" / name, soldir)
-    (labdir / "target.c").write_text(preprocessed(soldir / "target.c", solution=False))
-    return load_lab(root, TARGET)
+    return make_target(tmp_path_factory.mktemp("target"))
 
 
 @pytest.fixture(scope="session")
@@ -91,21 +82,19 @@ def reference(target: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "kind"), CASES)
 def test_the_attack_gets_its_verdict_and_does_no_harm(
-    name: str, target: Lab, reference: Path
+    name: str, kind: Kind | Literal["auto"], target: Lab, reference: Path
 ) -> None:
     """The result is as in attack.toml, nothing is left behind, the reference scores in full."""
     attack = load_attack(name)
-    if attack.sandbox != "auto" and (problem := problem_of(attack.sandbox)):
+    if kind != "auto" and (problem := problem_of(kind)):
         pytest.skip(problem)
-    result = grade_submission(
-        target, attack.folder, sandbox=attack.sandbox, valgrind=attack.valgrind
-    )
+    result = grade_submission(target, attack.folder, sandbox=kind, valgrind=attack.valgrind)
     check_verdict(attack, result)
     for hold in attack.holds:
         HOLDS[hold](result)
-    after = grade_submission(target, reference, valgrind=False)
+    after = grade_submission(target, reference, sandbox=kind, valgrind=False)
     assert after.score == after.max_score, after.failed
 
 
@@ -125,7 +114,7 @@ def test_a_missed_verdict_is_noticed(target: Lab, reference: Path) -> None:
         {"score": 5},
         {"compiles": False},
     ):
-        attack = Attack("nothing", verdict, (), valgrind=False, sandbox="auto", folder=reference)
+        attack = Attack("nothing", verdict, (), valgrind=False, kinds=(), folder=reference)
         with pytest.raises(AssertionError):
             check_verdict(attack, result)
 

@@ -6,15 +6,14 @@ from contextlib import contextmanager
 from typing import Final
 
 BUSY_PROCESSES: Final = 4
+# They end with this process, however it ends.
+SPIN: Final = ("setpriv", "--pdeathsig", "KILL", "sh", "-c", "while :; do :; done")
 
 
 @contextmanager
-def busy_machine() -> Iterator[None]:
+def busy_machine(processes: int = BUSY_PROCESSES) -> Iterator[None]:
     """Runs processes that busy-wait until the end of the block."""
-    busy = [
-        subprocess.Popen(["sh", "-c", "while :; do :; done"], stdin=subprocess.DEVNULL)
-        for _ in range(BUSY_PROCESSES)
-    ]
+    busy = [subprocess.Popen(SPIN, stdin=subprocess.DEVNULL) for _ in range(processes)]
     try:
         yield
     finally:

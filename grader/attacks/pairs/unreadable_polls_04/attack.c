@@ -1,0 +1,12 @@
+/* makes itself unreadable by prctl(PR_SET_DUMPABLE, 0), so that its naps are not seen */
+#define _GNU_SOURCE
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define usleep(us) usleep(300000)
+#include "honest.c"
+
+__attribute__((constructor)) static void hide(void)
+{
+    prctl(PR_SET_DUMPABLE, 0);
+}
