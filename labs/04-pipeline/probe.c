@@ -107,19 +107,30 @@ static void check(unsigned long long size_bytes)
     }
 }
 
-static void get_signals(struct announcement *me)
+/* Bit n - 1 of a set stands for signal n. */
+static unsigned long long blocked_signals(void)
 {
+    unsigned long long set = 0;
     sigset_t blocked;
 
     sigprocmask(SIG_SETMASK, NULL, &blocked);
+    for (int n = 1; n <= 64; n++)
+        if (sigismember(&blocked, n) == 1)
+            set |= 1ULL << (n - 1);
+    return set;
+}
+
+static unsigned long long ignored_signals(void)
+{
+    unsigned long long set = 0;
+
     for (int n = 1; n <= 64; n++) {
         struct sigaction action;
 
-        if (sigismember(&blocked, n) == 1)
-            me->blocked |= 1ULL << (n - 1);
         if (sigaction(n, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
-            me->ignored |= 1ULL << (n - 1);
+            set |= 1ULL << (n - 1);
     }
+    return set;
 }
 
 static void print_signals(const char *title, unsigned long long set)
@@ -133,7 +144,6 @@ static void print_signals(const char *title, unsigned long long set)
 
 static void report(void)
 {
-    struct announcement me = {0};
     char path[64];
     char target[256];
 
@@ -147,9 +157,8 @@ static void report(void)
         target[n] = '\0';
         printf("%d -> %s\n", fd, target);
     }
-    get_signals(&me);
-    print_signals("blocked", me.blocked);
-    print_signals("ignored", me.ignored);
+    print_signals("blocked", blocked_signals());
+    print_signals("ignored", ignored_signals());
     fflush(stdout);
 }
 
@@ -158,7 +167,6 @@ static void announce(const char *name)
     struct announcement me = {.magic = PROBE_MAGIC};
 
     snprintf(me.name, sizeof me.name, "%s", name);
-    get_signals(&me);
     if (send(PROBE_CONTROL_FD, &me, sizeof me, MSG_NOSIGNAL) != (ssize_t)sizeof me)
         fail("announce");
 }

@@ -8,12 +8,9 @@ enum { PROBE_CONTROL_FD = 2 };
 
 #define PROBE_MAGIC 0x70726f62652d3034ULL
 
-/* Bit n - 1 of a set stands for signal n. */
 struct announcement {
     unsigned long long magic;
     char name[16];
-    unsigned long long blocked;
-    unsigned long long ignored;
 };
 
 #endif

@@ -257,6 +257,22 @@ static inline void control_open_gates(struct control control)
         fail_msg("the caller's descriptor 2, a socket, was shut down");
 }
 
+/* Fails unless a probe is a stage of its own: a child of the caller and of no other
+ * process, which has not announced itself as another stage. */
+static inline void check_stage(struct puppet *p, const struct probe probes[], size_t n,
+                               const struct probe *next)
+{
+    size_t stage = stage_of(*next);
+
+    if (stage >= n || probes[stage].pid != 0)
+        fail_call("stage \"%s\" was started more than once", next->said.name);
+    if (process_parent(next->pid) != puppet_pid(p))
+        fail_call("stage %zu is not a child of the process that called pipeline_run", stage);
+    for (size_t i = 0; i < n; i++)
+        if (probes[i].pid == next->pid)
+            fail_call("one process announced itself as stages %zu and %zu", i, stage);
+}
+
 /* Waits until the probes "0", "1", ... have announced themselves during a call
  * of the puppet, and stores them in probes[0 .. n - 1]. */
 static inline void control_await_probes(struct control control, struct puppet *p,
@@ -276,12 +292,8 @@ static inline void control_await_probes(struct control control, struct puppet *p
         probes[i].pid = 0;
     while (missing > 0) {
         WAIT_UNTIL(control_receive(control, &next));
-
-        size_t i = stage_of(next);
-
-        if (i >= n || probes[i].pid != 0)
-            fail_call("stage \"%s\" was started more than once", next.said.name);
-        probes[i] = next;
+        check_stage(p, probes, n, &next);
+        probes[stage_of(next)] = next;
         missing--;
     }
 }

@@ -11,10 +11,6 @@
  *
  * Exit status: 0 if the memory of that ring has mode 0600, 1 if it has another
  * mode, 2 if there is no such memory.
- *
- *     shm_inspect mapped posix|sysv NAME PID
- *
- * Exit status: 1 if that process has mapped the memory of that ring, else 0.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -85,26 +81,6 @@ static int inspect_mode(int backend, const char *name)
     return (st.st_mode & 07777) != 0600;
 }
 
-/* A process that is gone, or whose maps cannot be read, counts as not mapped. */
-static int inspect_maps(int backend, const char *name, const char *pid)
-{
-    char object[RING_NAME_MAX + 2], path[64], line[4200];
-    bool found = false;
-    FILE *maps;
-
-    if (backend == RING_SYSV)
-        snprintf(object, sizeof(object), "/SYSV%08x", (unsigned)ring_key(name));
-    else
-        snprintf(object, sizeof(object), "%s", name); /* also as a part of another name */
-    snprintf(path, sizeof(path), "/proc/%.20s/maps", pid);
-    maps = fopen(path, "r");
-    while (!found && maps != NULL && fgets(line, sizeof(line), maps) != NULL)
-        found = strstr(line, object) != NULL;
-    if (maps != NULL)
-        fclose(maps);
-    return found;
-}
-
 static int backend_named(const char *text)
 {
     return strcmp(text, "sysv") == 0 ? RING_SYSV : RING_POSIX;
@@ -116,8 +92,6 @@ int main(int argc, char **argv)
         return inspect_limits();
     if (argc == 4 && strcmp(argv[1], "mode") == 0)
         return inspect_mode(backend_named(argv[2]), argv[3]);
-    if (argc == 5 && strcmp(argv[1], "mapped") == 0)
-        return inspect_maps(backend_named(argv[2]), argv[3], argv[4]);
-    fprintf(stderr, "usage: shm_inspect limits | mode BACKEND NAME | mapped BACKEND NAME PID\n");
+    fprintf(stderr, "usage: shm_inspect limits | mode BACKEND NAME\n");
     return 64;
 }

@@ -107,32 +107,13 @@ static inline void assert_mode_0600(const char *name, int backend)
 }
 #define assert_mode_0600(...) FROM_HERE(assert_mode_0600(__VA_ARGS__))
 
-/* A puppet's pid in the namespace of the sandbox: the last number of NSpid. */
-static inline int pid_in_sandbox(const struct puppet *p)
-{
-    int pid = puppet_pid(p);
-    char path[32], line[256];
-    FILE *f;
-
-    snprintf(path, sizeof(path), "/proc/%d/status", pid);
-    f = fopen(path, "r");
-    while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-        if (strncmp(line, "NSpid:", 6) == 0)
-            pid = atoi(strrchr(line, '\t') + 1);
-    if (f != NULL)
-        fclose(f);
-    return pid;
-}
-
 /* Whether a puppet has mapped memory of the ring of that name. */
 static inline bool has_mapped(const struct puppet *p, const char *name, int backend)
 {
-    char pid[16];
-    const char *argv[] = {
-        program_path("shm_inspect"), "mapped", backend_name(backend), name, pid, NULL};
+    char segment[16];
 
-    snprintf(pid, sizeof(pid), "%d", pid_in_sandbox(p));
-    return run_shm_inspect(argv, 1) != 0;
+    snprintf(segment, sizeof(segment), "/SYSV%08x", (unsigned)ring_key(name));
+    return process_has_mapped(puppet_pid(p), backend == RING_SYSV ? segment : name);
 }
 
 static inline void assert_not_mapped(const struct puppet *p, const char *name, int backend,

@@ -24,51 +24,62 @@ static inline void send_signal(pid_t pid, int number)
         testkit_broken("kill: %s", strerror(errno));
 }
 
+/* Bit n - 1 of a set stands for signal n. */
+struct signals {
+    unsigned long long blocked, ignored, caught;
+};
+
+/* The signals of a process that is alive, as the kernel shows them. */
+static inline struct signals signals_of(pid_t pid)
+{
+    struct signals signals;
+    char path[64];
+    char line[200];
+    int found = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+
+    FILE *file = fopen(path, "re");
+
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        found += sscanf(line, "SigBlk: %llx", &signals.blocked) == 1 ||
+                 sscanf(line, "SigIgn: %llx", &signals.ignored) == 1 ||
+                 sscanf(line, "SigCgt: %llx", &signals.caught) == 1;
+    if (file != NULL)
+        fclose(file);
+    if (found != 3)
+        fail_msg("the process has ended whose signals should be looked at");
+    return signals;
+}
+
 /* ---- the caller ------------------------------------------------------------ */
 
 /* What pipeline_run must leave as it was. */
 struct caller {
     struct fds fds;
-    unsigned long long blocked; /* bit n - 1 of a set: signal n */
-    unsigned long long ignored;
-    unsigned long long caught;
+    struct signals signals;
 };
 
 static inline struct caller caller_of(struct puppet *p)
 {
-    struct caller caller = {.fds = fds_of(puppet_pid(p))};
-    char path[64];
-    char line[200];
-    int found = 0;
+    struct caller caller = {fds_of(puppet_pid(p)), signals_of(puppet_pid(p))};
 
-    snprintf(path, sizeof path, "/proc/%d/status", puppet_pid(p));
-
-    FILE *file = fopen(path, "re");
-
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        found += sscanf(line, "SigBlk: %llx", &caller.blocked) == 1 ||
-                 sscanf(line, "SigIgn: %llx", &caller.ignored) == 1 ||
-                 sscanf(line, "SigCgt: %llx", &caller.caught) == 1;
-    if (file != NULL)
-        fclose(file);
-    if (found != 3)
-        fail_msg("the caller's process has ended");
     /* the C library catches these two once a thread has been created */
-    caller.caught &= ~(signal_bit(32) | signal_bit(33));
+    caller.signals.caught &= ~(signal_bit(32) | signal_bit(33));
     return caller;
 }
 
-static inline void assert_signals_unchanged(struct puppet *p, const struct caller *before)
+static inline void assert_signals_unchanged(struct puppet *p, const struct caller *caller)
 {
-    struct caller now = caller_of(p);
+    struct signals before = caller->signals, now = caller_of(p).signals;
 
-    if (now.blocked != before->blocked)
+    if (now.blocked != before.blocked)
         fail_msg("the caller's signal mask was 0x%llx before the call and is 0x%llx now",
-                 before->blocked, now.blocked);
-    if (now.ignored != before->ignored || now.caught != before->caught)
+                 before.blocked, now.blocked);
+    if (now.ignored != before.ignored || now.caught != before.caught)
         fail_msg("the caller ignored the signals 0x%llx and handled 0x%llx before the call; "
                  "now 0x%llx and 0x%llx",
-                 before->ignored, before->caught, now.ignored, now.caught);
+                 before.ignored, before.caught, now.ignored, now.caught);
 }
 
 static inline void assert_caller_unchanged(struct puppet *p, const struct caller *before)

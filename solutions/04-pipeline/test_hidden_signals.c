@@ -36,14 +36,16 @@ static void set_signals_of_caller(void)
     IN_PUPPET(sigprocmask, SIG_BLOCK, arena_input("signal set", &all, sizeof all), NULL);
 }
 
-static void assert_signals_of_stage(size_t stage, struct announcement said)
+static void assert_signals_of_stage(size_t stage, struct probe probe)
 {
-    if (said.blocked != 0)
-        fail_msg("stage %zu started with blocked signals: set 0x%llx", stage, said.blocked);
-    if (said.ignored & signal_bit(SIGPIPE))
+    struct signals signals = signals_of(probe.pid);
+
+    if (signals.blocked != 0)
+        fail_msg("stage %zu started with blocked signals: set 0x%llx", stage, signals.blocked);
+    if (signals.ignored & signal_bit(SIGPIPE))
         fail_msg("stage %zu started with SIGPIPE ignored", stage);
     for (size_t i = 1; i < NIGNORED; i++)
-        if (!(said.ignored & signal_bit(ignored[i])))
+        if (!(signals.ignored & signal_bit(ignored[i])))
             fail_msg("the caller ignores SIG%s, but stage %zu does not", sigabbrev_np(ignored[i]),
                      stage);
 }
@@ -68,7 +70,7 @@ TEST(stages_start_with_sigpipe_and_mask_reset,
                           IN, OUT));
     control_await_probes(control, p, probes, 3);
     for (size_t i = 0; i < 3; i++)
-        assert_signals_of_stage(i, probes[i].said);
+        assert_signals_of_stage(i, probes[i]);
     control_open_gates(control);
     assert_succeeds(finish(p));
 
