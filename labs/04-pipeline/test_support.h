@@ -263,10 +263,11 @@ static inline void check_stage(struct puppet *p, const struct probe probes[], si
                                const struct probe *next)
 {
     size_t stage = stage_of(*next);
+    pid_t parent = process_parent(next->pid); /* 0 when it has been waited for */
 
     if (stage >= n || probes[stage].pid != 0)
         fail_call("stage \"%s\" was started more than once", next->said.name);
-    if (process_parent(next->pid) != puppet_pid(p))
+    if (parent != 0 && parent != puppet_pid(p))
         fail_call("stage %zu is not a child of the process that called pipeline_run", stage);
     for (size_t i = 0; i < n; i++)
         if (probes[i].pid == next->pid)
