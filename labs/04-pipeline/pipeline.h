@@ -5,9 +5,10 @@
  *                   pipe          pipe        pipe
  *
  * Each stage is a child process of its own, made with fork and exec; a pipe
- * connects it to the next stage.  Use the C library's functions (fork or vfork,
- * pipe or pipe2, any exec), because the tests make these fail.  All stages run
- * concurrently.  You implement pipeline_run in pipeline.c, and the program that
+ * connects it to the next stage.  pipeline_run makes no other process and no
+ * other pipe between stages.  Use the C library's functions (fork or vfork, pipe
+ * or pipe2, dup2, any exec), because the tests make these fail and compare them
+ * with the processes and pipes that they see.  All stages run concurrently.  You implement pipeline_run in pipeline.c, and the program that
  * uses it in main.c.
  */
 #ifndef PIPELINE_H

@@ -282,6 +282,12 @@ void fault_delay(struct puppet *, enum fault_call, uint64_t seed, unsigned max_u
 void fault_hold(struct puppet *, enum fault_call, unsigned nth);
 void fault_hold_before(struct puppet *, enum fault_call, unsigned nth);
 void fault_release(struct puppet *);
+/* Calls `observer` when such a call has returned, before the process continues; after
+ * fork in the child as well.  So a test compares what the kernel shows then with
+ * the calls that it has seen.  `process` is the one that made the call, or the
+ * child. */
+typedef void fault_observer(struct puppet *, pid_t process);
+void fault_observe(struct puppet *, enum fault_call, fault_observer *observer);
 /* mmap and shmat without an address return a different one in every puppet. */
 void fault_displace_maps(struct puppet *);
 
@@ -293,7 +299,7 @@ bool fault_fired(struct puppet *); /* a planned failure, short transfer or hold 
  * test sees it; 0 if none has. */
 pid_t fault_process(struct puppet *);
 bool fault_repeated(struct puppet *); /* that process has made such a call again */
-void fault_clear(struct puppet *); /* forgets plans and counts, and releases what is held */
+void fault_clear(struct puppet *);    /* forgets plans and counts, and releases what is held */
 
 /* Fails, naming this line, unless one of these calls, which are watched, was made:
  *     assert_called(p, FAULT_FORK, FAULT_SPAWN);

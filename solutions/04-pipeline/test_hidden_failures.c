@@ -24,6 +24,101 @@ struct sweep {
     struct caller before;
 };
 
+/* The processes and pipes that calls of libc have created, as the kernel showed
+ * them when the call had returned. */
+static struct {
+    pid_t processes[MAX_FDS];
+    size_t nprocesses;
+    struct fds pipes;
+} created;
+
+static bool is_created(pid_t process)
+{
+    for (size_t i = 0; i < created.nprocesses; i++)
+        if (created.processes[i] == process)
+            return true;
+    return false;
+}
+
+static bool is_pipe(const struct fd_info *fd)
+{
+    return strncmp(fd->target, "pipe:", 5) == 0;
+}
+
+static bool is_created_pipe(const struct fd_info *fd)
+{
+    for (size_t i = 0; i < created.pipes.n; i++)
+        if (strcmp(created.pipes.at[i].target, fd->target) == 0)
+            return true;
+    return false;
+}
+
+/* After pipe(). */
+static void note_pipes(struct puppet *p, pid_t process)
+{
+    struct fds fds = fds_of(process);
+
+    (void)p;
+    for (size_t i = 0; i < fds.n && created.pipes.n < MAX_FDS; i++)
+        if (is_pipe(&fds.at[i]) && !is_created_pipe(&fds.at[i]))
+            created.pipes.at[created.pipes.n++] = fds.at[i];
+}
+
+static void note_process(pid_t process)
+{
+    if (!is_created(process) && created.nprocesses < MAX_FDS)
+        created.processes[created.nprocesses++] = process;
+}
+
+/* After fork(), in the caller and in the child: no pipe is there but those of
+ * pipe(). */
+static void note_child(struct puppet *p, pid_t process)
+{
+    struct fds fds = fds_of(process);
+
+    for (size_t i = 0; i < fds.n; i++)
+        if (is_pipe(&fds.at[i]) && !is_created_pipe(&fds.at[i]))
+            fail_msg("there is a pipe that no call of pipe() has created; call the function of "
+                     "libc");
+    if (process != puppet_pid(p))
+        note_process(process);
+}
+
+/* After posix_spawn(), in the caller. */
+static void note_children(struct puppet *p, pid_t process)
+{
+    struct process_info children[MAX_FDS];
+    size_t n = process_children(process, children, MAX_FDS);
+
+    note_child(p, process);
+    for (size_t i = 0; i < n; i++)
+        note_process(children[i].pid);
+}
+
+static void observe(struct puppet *p)
+{
+    created.nprocesses = created.pipes.n = 0;
+    note_pipes(p, puppet_pid(p));
+    fault_observe(p, FAULT_PIPE, note_pipes);
+    fault_observe(p, FAULT_FORK, note_child);
+    fault_observe(p, FAULT_SPAWN, note_children);
+}
+
+/* Fails unless each stage that announces itself is a process that fork or
+ * posix_spawn created, and there are no more such processes than stages. */
+static void assert_stages_created(struct control control, size_t nstages)
+{
+    struct probe probe;
+
+    while (control_receive(control, &probe))
+        if (!is_created(probe.pid))
+            fail_msg("stage %zu is a process that no call of fork() or posix_spawn() has created; "
+                     "call the function of libc",
+                     stage_of(probe));
+    if (created.nprocesses > nstages)
+        fail_msg("pipeline_run created %zu processes for %zu stages", created.nprocesses, nstages);
+}
+
 /* A puppet that blocks two signals and ignores one. */
 static struct puppet *puppet_with_signals(int in, int out)
 {
@@ -56,8 +151,7 @@ static int sweep_run(struct sweep *sweep, unsigned n,
     sweep->n = n;
     rewind_files(sweep->in, sweep->out);
     fault_clear(sweep->p);
-    fault_watch(sweep->p, FAULT_FORK);
-    fault_watch(sweep->p, FAULT_SPAWN);
+    observe(sweep->p);
     plan(sweep->p, sweep->call, n, sweep->error);
     return run_pipeline(sweep->pipeline, IN, OUT);
 }
@@ -108,8 +202,6 @@ static void assert_undone(const struct sweep *sweep, int error)
 /* Fails unless a call that returned 0 did what it does without a failure. */
 static void assert_complete(const struct sweep *sweep)
 {
-    struct probe probe;
-
     if (fault_fired(sweep->p))
         fail_msg("%s number %u and all later ones failed, and pipeline_run returned 0", sweep->name,
                  sweep->n);
@@ -117,8 +209,7 @@ static void assert_complete(const struct sweep *sweep)
         assert_stage_exited(sweep->pipeline, i, 0);
     assert_file_holds(sweep->out, "swept\n");
     assert_caller_unchanged(sweep->p, &sweep->before);
-    while (control_receive(sweep->control, &probe))
-        continue;
+    assert_stages_created(sweep->control, sweep->pipeline.nstages);
 }
 
 /* Fails unless an unrelated puppet is still alive. */
@@ -193,10 +284,17 @@ static void assert_dup_failure_contained(const struct sweep *sweep, int standard
 {
     pid_t pids[NDUP] = {0};
     size_t nran = collect_pids(sweep->control, pids, NDUP);
-    pid_t failed_in = fault_repeated(sweep->p) ? 0 : fault_process(sweep->p);
+    pid_t failed_in = fault_process(sweep->p);
     char *text = file_contents(sweep->out);
 
     assert_caller_unchanged(sweep->p, &sweep->before);
+    if (failed_in != 0 && failed_in != puppet_pid(sweep->p) && !is_created(failed_in))
+        fail_msg("%s number %u was called in a process that no call of fork() has created",
+                 sweep->name, sweep->n);
+    if (created.nprocesses > NDUP)
+        fail_msg("pipeline_run created %zu processes for %d stages", created.nprocesses, NDUP);
+    if (fault_repeated(sweep->p))
+        failed_in = 0;
     if (failed_in == puppet_pid(sweep->p))
         fail_msg("%s number %u failed in the caller, and pipeline_run returned 0", sweep->name,
                  sweep->n);

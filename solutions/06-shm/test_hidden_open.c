@@ -393,9 +393,11 @@ static void a_failed_open_leaves_nothing_behind_over(int backend)
 
     for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
         for (int c = 0; c < 2; c++)
-            for (unsigned nth = 1;; nth++)
-                if (!fail_nth(backend, a, creators[c], faults[i].call, nth, faults[i].error))
-                    break;
+            for (unsigned nth = 1;
+                 fail_nth(backend, a, creators[c], faults[i].call, nth, faults[i].error); nth++) {
+                puppet_end(a); /* a new process each time: the calls are the same ones */
+                a = puppet_start();
+            }
 }
 
 TEST(a_failed_open_leaves_nothing_behind,

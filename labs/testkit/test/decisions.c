@@ -107,12 +107,17 @@ static bool concerns(const struct fault *fault, unsigned nth)
     return fault->nth == nth || (fault->sticky && nth > fault->nth);
 }
 
-/* Pauses are on every such call; the others concern the nth, or all from there. */
+/* Pauses and observers are for every such call; the others concern the nth, or all
+ * from there. */
 static void apply(struct puppet *p, struct fault *fault, unsigned nth, const struct message *m,
                   struct decision *decision)
 {
     if (fault->kind == FAULT_DELAY) {
         decision->pause_us = pause_of(fault, nth * 2);
+        decision->answer.flags |= ANSWER_ASK_AFTER;
+        return;
+    }
+    if (fault->kind == FAULT_OBSERVE) {
         decision->answer.flags |= ANSWER_ASK_AFTER;
         return;
     }
@@ -167,7 +172,7 @@ static bool holds_after(const struct fault *fault, uint32_t tid)
            (fault->tid == tid || fault->call == FAULT_FORK);
 }
 
-static struct decision decide_after(struct puppet *p, enum fault_call call, uint32_t tid)
+static struct decision decide_after(struct puppet *p, enum fault_call call, const struct message *m)
 {
     struct decision decision = {0};
 
@@ -178,7 +183,9 @@ static struct decision decide_after(struct puppet *p, enum fault_call call, uint
             continue;
         if (fault->kind == FAULT_DELAY)
             decision.pause_us = pause_of(fault, p->calls[call] * 2 + 1);
-        decision.hold |= holds_after(fault, tid);
+        if (fault->kind == FAULT_OBSERVE)
+            fault->observer(p, m->sender);
+        decision.hold |= holds_after(fault, m->frame.tid);
     }
     return decision;
 }
@@ -192,7 +199,7 @@ void decisions_ask(struct puppet *p, const struct message *m)
     if (call >= FAULT_CALLS)
         test_fail("%s: the question does not belong to this call", p->doing);
     decision =
-        m->frame.words[1] == ASK_BEFORE ? decide_before(p, call, m) : decide_after(p, call, w.tid);
+        m->frame.words[1] == ASK_BEFORE ? decide_before(p, call, m) : decide_after(p, call, m);
     w.answer = decision.answer;
     if (decision.pause_us > 0)
         w.due_ns = now_ns() + decision.pause_us * UINT64_C(1000);

@@ -32,7 +32,7 @@ static void plan(struct puppet *p, struct fault fault)
 {
     fault_watch(p, fault.call);
     fault.counted = fault_count(p, fault.call);
-    if (fault.kind != FAULT_DELAY && fault.nth == 0)
+    if (fault.kind != FAULT_DELAY && fault.kind != FAULT_OBSERVE && fault.nth == 0)
         testkit_broken("calls are counted from 1");
     if (p->nfaults == MAX_FAULTS)
         test_ran_out("more than %d faults were planned", MAX_FAULTS);
@@ -62,6 +62,11 @@ void fault_delay(struct puppet *p, enum fault_call call, uint64_t seed, unsigned
     if (max_us > 999999)
         testkit_broken("a pause is shorter than a second");
     plan(p, (struct fault){.kind = FAULT_DELAY, .call = call, .seed = seed, .max_us = max_us});
+}
+
+void fault_observe(struct puppet *p, enum fault_call call, fault_observer *observer)
+{
+    plan(p, (struct fault){.kind = FAULT_OBSERVE, .call = call, .observer = observer});
 }
 
 void fault_hold(struct puppet *p, enum fault_call call, unsigned nth)
@@ -170,7 +175,7 @@ void faults_explain(void)
         const struct puppet *p = puppets_get(i);
 
         for (unsigned k = 0; k < p->nfaults; k++)
-            if (p->faults[k].kind != FAULT_DELAY && !p->faults[k].reached)
+            if (p->faults[k].nth != 0 && !p->faults[k].reached)
                 explain(&p->faults[k]);
     }
 }

@@ -18,7 +18,14 @@ struct message { /* from a puppet, not checked yet */
     pid_t sender; /* as the kernel says */
 };
 
-enum fault_kind { FAULT_FAIL = 1, FAULT_SHORT, FAULT_DELAY, FAULT_HOLD_BEFORE, FAULT_HOLD };
+enum fault_kind {
+    FAULT_FAIL = 1,
+    FAULT_SHORT,
+    FAULT_DELAY,
+    FAULT_OBSERVE,
+    FAULT_HOLD_BEFORE,
+    FAULT_HOLD
+};
 
 struct fault { /* what the test has planned for some calls to libc */
     enum fault_kind kind;
@@ -29,6 +36,7 @@ struct fault { /* what the test has planned for some calls to libc */
     uint64_t bytes; /* FAULT_SHORT */
     uint64_t seed;  /* FAULT_DELAY */
     unsigned max_us;
+    fault_observer *observer; /* FAULT_OBSERVE */
     bool reached;
     uint32_t tid;     /* that made the nth call */
     unsigned counted; /* such calls when it was planned */
