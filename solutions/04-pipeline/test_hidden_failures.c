@@ -379,6 +379,28 @@ static void assert_killed(const char *name, struct pipeline pipeline, size_t nst
             fail_msg("stage %zu ran, but its status is -1", i);
 }
 
+/* Fails unless the processes that fork has created are there, while the call that
+ * will fail is held. */
+static void assert_stages_live(struct puppet *p, const char *name, size_t nstarted)
+{
+    size_t nlive = 0;
+
+    WAIT_UNTIL(created.nprocesses >= nstarted);
+    for (size_t i = 0; i < created.nprocesses; i++)
+        nlive += !has_ended(created.processes[i]) &&
+                 process_parent(created.processes[i]) == puppet_pid(p);
+    if (nlive < nstarted)
+        fail_msg("when %s failed, fork() had created %zu processes, and %zu of them were left",
+                 name, nstarted, nlive);
+}
+
+static bool is_over(struct puppet *p)
+{
+    enum puppet_state state = puppet_settle(p);
+
+    return state == PUPPET_RETURNED || state == PUPPET_DEAD;
+}
+
 /* Makes the n-th call fail while the stages started before wait at a gate that
  * stays closed; returns whether the n-th call was made. */
 static bool fail_among_waiting_stages(enum fault_call call, const char *name, int error, unsigned n)
@@ -392,15 +414,18 @@ static bool fail_among_waiting_stages(enum fault_call call, const char *name, in
         PIPELINE(PROBE("announce", "0", "gate", "2"), PROBE("announce", "1", "gate", "2"),
                  PROBE("announce", "2", "gate", "2"));
 
-    fault_watch(p, FAULT_FORK);
+    observe(p);
+    fault_hold_before(p, call, n);
     fault_fail_from(p, call, n, error);
     begin(p, run_pipeline(pipeline, IN, OUT));
-    WAIT_UNTIL(fault_fired(p) || makes_no_progress(p, control, pids, 3) || has_returned(p));
+    WAIT_UNTIL(fault_fired(p) || makes_no_progress(p, control, pids, 3) || is_over(p));
     if (!fault_fired(p)) {
         control_open_gates(control);
         finish(p);
         return false;
     }
+    assert_stages_live(p, name, fault_count(p, FAULT_FORK) - (call == FAULT_FORK));
+    fault_release(p);
     if (finish_pipeline(p, pipeline) == -1) { /* other tests check errno, and calls that return 0 */
         assert_no_children(p);
         collect_pids(control, pids, 3);
