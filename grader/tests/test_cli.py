@@ -12,12 +12,21 @@ from typing import Any, Final
 import pytest
 from processes import WAIT_SECONDS, descendants, processes_with, wait_until
 
+from labkit.sandbox.launcher import landlock_abi
 from labkit.tools import TOOLS
 
 LABKIT: Final = Path(sys.executable).parent / "labkit"
 LAB: Final = "08-twice"
 RIGHT: Final = '#include "twice.h"\nint twice_twice(int number) { return 2 * number; }\n'
 HANGS: Final = '#include "twice.h"\nint twice_twice(int number) { for (;;) number++; }\n'
+SHOWS_COMMAND_LINES: Final = """#include "twice.h"
+#include <stdlib.h>
+int twice_twice(int number)
+{
+    system("for f in /proc/[0-9]*/cmdline; do tr '\\\\0' ' ' < $f; echo; done | grep -v '^$'");
+    return number;
+}
+"""
 
 
 def labkit(
@@ -180,25 +189,36 @@ def test_without_bubblewrap_its_sandbox_is_refused(new_lab_root: Path, tmp_path:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="sandboxes of kind uid need root")
-def test_a_uid_sandbox_grades_where_the_solutions_cannot_be_read(
-    new_lab_root: Path, tmp_path: Path
-) -> None:
-    """Where they can be read, it is refused, with a remedy."""
+@pytest.mark.skipif(not landlock_abi(), reason="no Landlock in this kernel")
+def test_a_uid_sandbox_grades_a_fresh_clone(new_lab_root: Path, tmp_path: Path) -> None:
+    """Although every user could read its solutions: Landlock refuses them to a submission."""
     folder = hand_in(tmp_path / "doe", RIGHT)
-    done = labkit(new_lab_root, "grade", LAB, folder, "--sandbox", "uid")
-    assert done.returncode == 0, done.stderr
-    assert result_of(new_lab_root, "doe")["sandbox"] == "uid"
-    assert result_of(new_lab_root, "doe")["score"] == 100
-
     opened = Path("/tmp", f"labkit-test-{os.getpid()}")
     shutil.copytree(new_lab_root, opened, symlinks=True)
     try:
         opened.chmod(0o755)
         done = labkit(opened, "grade", LAB, folder, "--box", "uid")
+        assert done.returncode == 0, done.stderr
+        assert result_of(opened, "doe")["sandbox"] == "uid"
+        assert result_of(opened, "doe")["score"] == 100
+        results = opened / "build/results" / LAB / "doe"
+        assert results.stat().st_mode & 0o077 == 0
     finally:
         shutil.rmtree(opened)
-    assert done.returncode == 3
-    assert "chmod" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="sandboxes of kind uid need root")
+def test_no_command_line_shows_what_a_submission_must_not_know(
+    new_lab_root: Path, tmp_path: Path
+) -> None:
+    """A uid sandbox can read every command line: neither seed, nor test, nor path is in one."""
+    seed, folder = "976531", hand_in(tmp_path / "private", SHOWS_COMMAND_LINES)
+    labkit(new_lab_root, "grade", LAB, folder, "--box", "uid", "--seed", seed)
+    shown = [test["shown"] for test in result_of(new_lab_root, "private")["tests"]]
+    output = next(test["output"] for test in shown if test["output"])
+    assert "--fork-server" in output  # its own is there
+    assert "--arguments-fd" in output
+    assert not [word for word in (seed, "twice_doubles", str(folder)) if word in output]
 
 
 def test_an_interrupted_run_writes_a_partial_result(new_lab_root: Path, tmp_path: Path) -> None:
