@@ -1,5 +1,6 @@
 """What a sandbox refuses, and what it must permit: filter, Landlock, probe, secrets."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -13,10 +14,12 @@ import msgspec
 import pytest
 from sandboxes import LIMITS, PROTECTING, available_kind, compiled, run_program, shell
 
-from labkit.sandbox import seccomp, uid
+from labkit.errors import GraderError, UsageError
+from labkit.limits import Limits
+from labkit.sandbox import seccomp, uid, uids
 from labkit.sandbox.detect import problem_of
 from labkit.sandbox.interface import Job, SandboxKind, run_job
-from labkit.sandbox.launcher import REFUSED, identity_options, landlock_abi, launcher
+from labkit.sandbox.launcher import LACKING, REFUSED, identity_options, landlock_abi, launcher
 from labkit.sandbox.uids import lease
 
 # ---- the system-call filter -------------------------------------------------
@@ -193,3 +196,153 @@ def test_what_programs_need_works_in_every_kind(kind: SandboxKind) -> None:
     limits = msgspec.structs.replace(LIMITS, memory_bytes=16 << 30)
     outcome = shell(kind, script, limits=limits)
     assert (outcome.status, outcome.output) == (0, "a\nb\n")
+
+
+# ---- what is lacking before a submission runs ---------------------------------------
+
+
+def test_a_lack_before_the_program_runs_is_named(
+    protecting: SandboxKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it can be told from a lack that the submission has caused."""
+    monkeypatch.setattr(uid, "LACK_SECONDS", 0)
+    limits = msgspec.structs.replace(LIMITS, processes=1)
+    assert "no process can be created" in failed_start(protecting, limits)
+    limits = msgspec.structs.replace(LIMITS, open_files=3)
+    assert "Too many open files" in failed_start(protecting, limits)
+
+
+def failed_start(kind: SandboxKind, limits: Limits) -> str:
+    """Why a program was not executed."""
+    try:
+        outcome = shell(kind, "echo it ran", limits=limits)
+    except GraderError as error:
+        return str(error)
+    assert outcome.status == LACKING
+    return outcome.output
+
+
+def test_a_small_temporary_directory_is_named() -> None:
+    """In a bwrap sandbox its size is a limit of the sandbox."""
+    limits = msgspec.structs.replace(LIMITS, tmpfs_bytes=4096)
+    assert "can be written in /tmp" in failed_start(available_kind("bwrap"), limits)
+
+
+def in_namespaces(script: str, *options: str, **env: str) -> str:
+    """The output of a Python script in namespaces of its own, where it may mount."""
+    available_kind("uid")
+    argv = ["unshare", "--mount", *options, sys.executable, "-c", IMPORTS + script]
+    done = subprocess.run(argv, capture_output=True, text=True, env=os.environ | env)
+    if "unshare" in done.stderr:
+        pytest.skip(done.stderr)
+    return done.stdout + done.stderr
+
+
+IMPORTS: Final = """
+import os, subprocess, threading
+from labkit.errors import GraderError
+from labkit.limits import Limits
+from labkit.sandbox import uid
+from labkit.sandbox.interface import Job, run_job
+def run(script, seconds=20):
+    kind = uid_kind
+    outcome = run_job(kind, Job(("sh", "-c", script), (), Limits(processes=30)), seconds=seconds)
+    print(outcome.ended.name, outcome.output, flush=True)
+uid_kind = uid.Uid()
+"""
+FILL: Final = """
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=1777", "none", "/mnt"], check=True)
+os.environ["LABKIT_SANDBOX_TMP"] = "/mnt"
+"""
+
+
+def test_what_another_sandbox_has_used_up_is_waited_for() -> None:
+    """A submission that fills the disk gives no other submission a grader error."""
+    script = """
+filling = threading.Thread(target=run, args=("yes > $TMPDIR/x; : > $TMPDIR/full; exec sleep 60", 3))
+filling.start()
+while os.statvfs("/mnt").f_bavail:
+    pass
+run("echo second")
+filling.join()
+"""
+    assert in_namespaces(FILL + script).split() == [
+        *("DEADLINE", "yes:", "standard", "output:", "No", "space", "left", "on", "device"),
+        *("DONE", "second"),
+    ]
+
+
+def test_what_nobody_gives_back_is_a_grader_error() -> None:
+    """The message names the resource."""
+    script = """
+uid.LACK_SECONDS = 0
+open("/mnt/full", "wb").write(bytes(1 << 20))
+try:
+    run("echo it ran")
+except GraderError as error:
+    print(error)
+"""
+    assert "No space left on device" in in_namespaces(FILL + script)
+
+
+def test_a_uid_that_another_container_uses_is_not_taken() -> None:
+    """The kernel counts the processes of both; a sandbox with no process left takes another uid."""
+    first = 1_500_000_000
+    with contextlib.ExitStack() as stack:
+        for number in range(first, first + 8):
+            hog = [str(launcher()), "--filter=none", f"--uid={number}", f"--gid={number}", "--"]
+            script = "for i in $(seq 40); do sleep 600 & done; echo ready; read x"
+            process = stack.enter_context(
+                subprocess.Popen([*hog, "sh", "-c", script], stdout=-1, stdin=-1)
+            )
+            stack.callback(uids.kill_all, number)
+            assert process.stdout
+            process.stdout.readline()
+        seen = in_namespaces(
+            "for i in range(6): run('id -u')",
+            *("--pid", "--fork", "--mount-proc"),
+            LABKIT_UIDS=f"{first}-{first + 31}",
+        )
+    taken = [int(word) for word in seen.split() if word != "DONE"]
+    assert len(taken) == 6, seen
+    assert min(taken) >= first + 8
+
+
+# ---- the range of uids -------------------------------------------------------------------
+
+
+def test_every_container_has_its_own_range_of_uids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The range follows from the pid namespace, or is given."""
+    monkeypatch.delenv("LABKIT_UIDS", raising=False)
+    script = "from labkit.sandbox import uids; print(uids.pool())"
+    other = in_namespaces(script, "--pid", "--fork", "--mount-proc")
+    assert in_namespaces(script) == f"{uids.pool()}\n" != other
+    assert other.startswith("range(")
+    monkeypatch.setenv("LABKIT_UIDS", "70000-70099")
+    assert uids.pool() == range(70000, 70050)
+    for wrong in ("70000", "a-b", "70099-70000", "0-100", "1-31", f"1-{1 << 31}"):
+        monkeypatch.setenv("LABKIT_UIDS", wrong)
+        with pytest.raises(UsageError, match="LABKIT_UIDS"):
+            uids.pool()
+
+
+# ---- message queues ------------------------------------------------------------------------
+
+
+def test_message_queues_are_mounted_or_the_sandbox_is_refused() -> None:
+    """Elsewhere the queues of a submission would stay, unseen, for the next."""
+    script = """
+subprocess.run(["umount", "/dev/mqueue"])
+print("mounted", os.path.ismount("/dev/mqueue"))
+run("echo it ran")
+"""
+    assert in_namespaces(script).split() == ["mounted", "False", "DONE", "it", "ran"]
+    script = """
+subprocess.run(["umount", "/dev/mqueue"])
+uid.ctypes.CDLL = lambda *a, **k: type("libc", (), {"mount": lambda *a: -1})
+try:
+    run("echo it ran")
+except GraderError as error:
+    print(error)
+"""
+    assert "mount -t mqueue none /dev/mqueue" in in_namespaces(script)

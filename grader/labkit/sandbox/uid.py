@@ -110,11 +110,11 @@ class Uid:
                 os.close(theirs)
             message = report.read(MAX_MESSAGE_BYTES).decode(errors="replace").strip()
         if message:
-            process.wait()
+            process.wait()  # the launcher has ended
         return Sandbox(process=process, output=output, lease=lease, kind=self), message
 
     def _remove(self, sandbox: Sandbox) -> None:
-        """Removes a sandbox that did not start; it may have made its directory."""
+        """Removes a sandbox that did not start; it may have created its directory."""
         os.close(sandbox.output)
         self._sweep(_uid(sandbox))
         if sandbox.lease:
