@@ -34,7 +34,7 @@ C_STEPS: Final = {
         *(f"-I{path}" for path in ("labs/testkit", *sorted(map(str, Path("labs").glob("[0-9]*"))))),
     ),
 }
-C_FOLDERS: Final = ("labs", "solutions", "grader/tests", "grader/bench")
+C_FOLDERS: Final = ("labs", "solutions", "grader/labkit", "grader/tests", "grader/bench")
 PROCESSES: Final = str(2 * len(os.sched_getaffinity(0)))  # many tests wait for a timeout
 
 

@@ -13,12 +13,17 @@ import pytest
 from processes import WAIT_SECONDS, descendants, processes_with, wait_until
 
 from labkit.sandbox.launcher import landlock_abi
+from labkit.sandbox.uid import need_message_queues
 from labkit.tools import TOOLS
 
 LABKIT: Final = Path(sys.executable).parent / "labkit"
 LAB: Final = "08-twice"
 RIGHT: Final = '#include "twice.h"\nint twice_twice(int number) { return 2 * number; }\n'
 HANGS: Final = '#include "twice.h"\nint twice_twice(int number) { for (;;) number++; }\n'
+UNPRIVILEGED: Final = (  # as docker run --cap-drop ALL and --cap-add for these three
+    *("setpriv", "--no-new-privs", "--inh-caps=-all"),
+    "--bounding-set=-all,+setuid,+setgid,+kill",
+)
 SHOWS_COMMAND_LINES: Final = """#include "twice.h"
 #include <stdlib.h>
 int twice_twice(int number)
@@ -205,6 +210,26 @@ def test_a_uid_sandbox_grades_a_fresh_clone(new_lab_root: Path, tmp_path: Path) 
         assert results.stat().st_mode & 0o077 == 0
     finally:
         shutil.rmtree(opened)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="sandboxes of kind uid need root")
+def test_an_unprivileged_container_can_grade(new_lab_root: Path, tmp_path: Path) -> None:
+    """Root there has three capabilities; without them setpriv makes this process such a root.
+
+    Where it may not mount /dev/mqueue, that must have been mounted; else the message says how.
+    """
+    folder = hand_in(tmp_path / "doe", RIGHT)
+    command = [*UNPRIVILEGED, str(LABKIT), "--root", str(new_lab_root)]
+    command += ["grade", LAB, str(folder), "--box", "uid"]
+    env = os.environ | {"LABKIT_BUILD": str(new_lab_root / "build")}
+    need_message_queues()
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "100 of 100" in done.stdout
+    unmounted = ["unshare", "--mount", "sh", "-c", 'umount /dev/mqueue && exec "$@"', "sh"]
+    done = subprocess.run([*unmounted, *command], capture_output=True, text=True, env=env)
+    assert done.returncode == 3
+    assert "mount -t mqueue none /dev/mqueue" in done.stderr + done.stdout
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="sandboxes of kind uid need root")

@@ -16,7 +16,7 @@ from sandboxes import LIMITS, PROTECTING, available_kind, compiled, run_program,
 
 from labkit.errors import GraderError, UsageError
 from labkit.limits import Limits
-from labkit.sandbox import seccomp, uid, uids
+from labkit.sandbox import detect, seccomp, uid, uids
 from labkit.sandbox.detect import problem_of
 from labkit.sandbox.interface import Job, SandboxKind, run_job
 from labkit.sandbox.launcher import LACKING, REFUSED, identity_options, landlock_abi, launcher
@@ -186,6 +186,28 @@ def test_a_sandbox_connects_to_no_abstract_socket_outside(monkeypatch: pytest.Mo
         assert run_job(kind, job, seconds=20).output == "connected\n"
 
 
+def test_without_landlock_readable_solutions_refuse_uid_sandboxes(
+    secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else keeps a submission from them.  A bwrap sandbox has other files."""
+    available_kind("uid")
+    notes = secret.parent / "notes"
+    assert detect.choose("uid", secrets=[secret.parent], notes=notes).name == "uid"
+    monkeypatch.setattr(detect, "landlock_abi", lambda: 0)
+    with pytest.raises(GraderError, match="chmod"):
+        detect.choose("uid", secrets=[secret.parent], notes=notes)
+
+
+def test_solutions_below_a_directory_of_the_system_must_not_be_readable(
+    secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every sandbox may read the system."""
+    available_kind("uid")
+    monkeypatch.setattr(uid, "SYSTEM_FILES", (str(secret.parent),))
+    with pytest.raises(GraderError, match="chmod"):
+        detect.choose("uid", secrets=[secret.parent], notes=secret.parent / "notes")
+
+
 def test_what_programs_need_works_in_every_kind(kind: SandboxKind) -> None:
     """Objects of POSIX and System V, FIFOs, sockets, /proc, and programs of the system."""
     with tempfile.TemporaryDirectory() as name:
@@ -225,7 +247,9 @@ def failed_start(kind: SandboxKind, limits: Limits) -> str:
 def test_a_small_temporary_directory_is_named() -> None:
     """In a bwrap sandbox its size is a limit of the sandbox."""
     limits = msgspec.structs.replace(LIMITS, tmpfs_bytes=4096)
-    assert "can be written in /tmp" in failed_start(available_kind("bwrap"), limits)
+    assert "are free in /tmp: No space left on device" in failed_start(
+        available_kind("bwrap"), limits
+    )
 
 
 def in_namespaces(script: str, *options: str, **env: str) -> str:
@@ -251,7 +275,7 @@ def run(script, seconds=20):
 uid_kind = uid.Uid()
 """
 FILL: Final = """
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=1777", "none", "/mnt"], check=True)
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m,mode=1777", "none", "/mnt"], check=True)
 os.environ["LABKIT_SANDBOX_TMP"] = "/mnt"
 """
 
@@ -276,7 +300,7 @@ def test_what_nobody_gives_back_is_a_grader_error() -> None:
     """The message names the resource."""
     script = """
 uid.LACK_SECONDS = 0
-open("/mnt/full", "wb").write(bytes(1 << 20))
+open("/mnt/full", "wb").write(bytes(5 << 20))
 try:
     run("echo it ran")
 except GraderError as error:

@@ -42,12 +42,13 @@
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { LACKING = 75, REFUSED = 125 };
-enum { MAX_PATHS = 64, MAX_KEPT = 16, MAX_INSTRUCTIONS = 4096, PROBE_BYTES = 64 << 10 };
+enum { MAX_PATHS = 64, MAX_KEPT = 16, MAX_INSTRUCTIONS = 4096, NEEDED_BYTES = 4 << 20 };
 
 struct paths {
     const char *path[MAX_PATHS];
@@ -205,7 +206,6 @@ static void allow(int ruleset, const char *path, uint64_t rights)
     close(rule.parent);
 }
 
-/* A kernel without Landlock is the caller's business: it has to ask before. */
 static void restrict_files(void)
 {
     int abi = syscall(SYS_landlock_create_ruleset, NULL, 0, VERSION_FLAG);
@@ -214,8 +214,8 @@ static void restrict_files(void)
     size_t size = abi >= 6 ? sizeof attributes : offsetof(struct ruleset, net);
     int ruleset;
 
-    if (abi < 0 && (errno == ENOSYS || errno == EOPNOTSUPP))
-        return;
+    if (abi < 1)
+        die(errno, "Landlock is not available");
     ruleset = syscall(SYS_landlock_create_ruleset, &attributes, size, 0);
     if (ruleset < 0)
         die(errno, "Landlock accepts no rules");
@@ -264,15 +264,17 @@ static void probe_fork(void)
         die(errno, "no process can be created");
 }
 
-static void probe_file(const char *directory)
+static void probe_space(const char *directory)
 {
+    struct statvfs fs;
     int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
     if (fd < 0)
         die(errno, "no file can be created in %s", directory);
-    errno = posix_fallocate(fd, 0, PROBE_BYTES);
-    if (errno)
-        die(errno, "no %d bytes can be written in %s", PROBE_BYTES, directory);
+    if (fstatvfs(fd, &fs) < 0)
+        die(errno, "%s", directory);
+    if (fs.f_blocks > 0 && fs.f_bavail * fs.f_frsize < NEEDED_BYTES)
+        die(ENOSPC, "less than %d MiB are free in %s", NEEDED_BYTES >> 20, directory);
     close(fd);
 }
 
@@ -313,8 +315,8 @@ static void probe_message_queue(void)
 static void probe(void)
 {
     probe_fork();
-    probe_file(wanted.tmp ? wanted.tmp : "/tmp");
-    probe_file("/dev/shm");
+    probe_space(wanted.tmp ? wanted.tmp : "/tmp");
+    probe_space("/dev/shm");
     probe_system_v();
     probe_message_queue();
 }

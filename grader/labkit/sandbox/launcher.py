@@ -88,7 +88,12 @@ def limit_options(limits: Limits, *, count_processes: bool = True) -> list[str]:
 
 
 def path_options(readable: Iterable[str], writable: Iterable[str]) -> list[str]:
-    """Options that let a sandbox open only these files, and what is below them."""
+    """Options that let a sandbox open only these files, and what is below them.
+
+    Without Landlock there are none; detect.py says what that means for a kind of sandbox.
+    """
+    if landlock_abi() == 0:
+        return []
     options = [f"--may-read={path}" for path in readable]
     return [*options, *(f"--may-write={path}" for path in writable)]
 
