@@ -64,8 +64,8 @@ class Uid:
     def start(self, job: Job) -> Sandbox:
         """Drops to a uid of the pool; the job gets its own temporary directory.
 
-        If a resource is lacking, another sandbox may have used it up: it starts again, with another
-        uid, until none can have.
+        If a resource is lacking, another sandbox may have used it up.  Then this one is started
+        again, with another uid, as long as another lives, for at most its own deadline.
         """
         if os.geteuid() != 0:
             raise GraderError(
@@ -73,7 +73,7 @@ class Uid:
             )
         need_message_queues()
         hide_arguments()
-        deadline = time.monotonic() + LACK_SECONDS
+        started = time.monotonic()
         while True:
             live = self.live
             sandbox, message = self._start(job)
@@ -83,7 +83,8 @@ class Uid:
                 return sandbox
             self._remove(sandbox)
             lacking = sandbox.process.returncode == LACKING
-            if not lacking or (live == 0 and time.monotonic() > deadline):
+            longest = job.limits.deadline_s if live else LACK_SECONDS
+            if not lacking or time.monotonic() - started > longest:
                 raise GraderError(f"a sandbox cannot be started: {message}")
             with self.changed:
                 self.changed.wait(LACK_POLL_SECONDS)
@@ -127,11 +128,13 @@ class Uid:
 
     def sweep(self, sandbox: Sandbox) -> None:
         """As the sandbox's uid: kills all processes, then removes files and System V objects."""
-        self.kill(sandbox)
-        self._sweep(_uid(sandbox))
-        with self.changed:
-            self.live -= 1
-            self.changed.notify_all()
+        try:
+            self.kill(sandbox)
+            self._sweep(_uid(sandbox))
+        finally:
+            with self.changed:
+                self.live -= 1
+                self.changed.notify_all()
 
     def _sweep(self, uid: int) -> None:
         directories = {*SHARED_DIRECTORIES, str(temporary_directory())}
