@@ -38,9 +38,13 @@ class SubmissionError(LabkitError):
 
 
 class GraderError(LabkitError):
-    """The grader or its machine failed; there is no score."""
+    """The grader or its machine failed; there is no score.  Only the instructor sees `log`."""
 
     exit_code = EXIT_GRADER
+
+    def __init__(self, message: str, *, log: str = "") -> None:
+        super().__init__(message)
+        self.log = log
 
 
 class Interrupted(LabkitError):

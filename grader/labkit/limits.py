@@ -10,7 +10,10 @@ Positive = Annotated[int, msgspec.Meta(gt=0)]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the processes of one sandbox may use; see setrlimit(2)."""
+    """What the processes of one sandbox may use; see setrlimit(2).
+
+    Only the budget is for all tests together: about ten times what the reference uses.
+    """
 
     cpu_s: Positive = 10
     deadline_s: Positive = 60
@@ -20,3 +23,4 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     open_files: Positive = 1024
     output_bytes: Positive = 64 << 10
     tmpfs_bytes: Positive = 64 << 20
+    budget_s: Positive = 60

@@ -2,15 +2,24 @@
 
 from pathlib import Path
 
-from labkit.grading.memcheck import CLIENT_REQUEST, has_client_request, parse
+import pytest
+
+from labkit.grading.memcheck import CLIENT_REQUEST, TAMPERED, has_client_request, parse
 from labkit.result import Finding, Place
 
-ENDED = """\
+PUPPET = """\
 **5** submission loaded
-==5==
+==5== All heap blocks were freed -- no leaks are possible
 ==5== ERROR SUMMARY: 0 errors from 0 contexts (suppressed: 0 from 0)
 **1** puppet 5 ended
 """
+FORK_SERVER = """\
+==1==
+==1== ERROR SUMMARY: 0 errors from 0 contexts (suppressed: 0 from 0)
+"""
+ENDED = PUPPET + FORK_SERVER
+OFF = "=={}== Handling new value --leak-check=no for option --leak-check=no\n"
+ON = "=={}== Handling new value --leak-check=full for option --leak-check=full\n"
 
 INVALID = """\
 ==5== Invalid write of size 4
@@ -44,8 +53,8 @@ def test_a_finding_shows_the_students_lines_only() -> None:
 
 def test_a_forked_child_is_told_what_it_did() -> None:
     """Valgrind's note that the kit changed an option there (log_no_leaks()) is no finding."""
-    note = "==5== Handling new value --leak-check=no for option --leak-check=no\n"
-    assert parse(note + INVALID + ENDED, files=["ring.c"]) == parse(
+    notes = OFF.format(5) + OFF.format(7) + ON.format(5)
+    assert parse(notes + INVALID + ENDED, files=["ring.c"]) == parse(
         INVALID + ENDED, files=["ring.c"]
     )
 
@@ -77,7 +86,7 @@ def test_a_frame_in_the_library_counts_whatever_its_file_is_called() -> None:
 
 def test_the_same_finding_counts_once() -> None:
     """Two puppets that leak at one place have one bug."""
-    log = LEAK.format(pid=5) + LEAK.format(pid=6) + ENDED + ENDED.replace("5", "6")
+    log = LEAK.format(pid=5) + LEAK.format(pid=6) + PUPPET + PUPPET.replace("5", "6") + FORK_SERVER
     assert len(parse(log, files=["ring.c"]).findings) == 1
 
 
@@ -96,10 +105,52 @@ def test_a_leak_of_a_forked_child_does_not_count() -> None:
 
 def test_a_puppet_that_ended_without_a_summary_makes_the_report_incomplete() -> None:
     """A submission that stops Valgrind before its summary gets no memory points."""
-    log = "**5** submission loaded\n**1** puppet 5 ended\n"
-    report = parse(log, files=[])
-    assert not report.complete
-    assert "process 5" in report.missing
+    report = parse("**5** submission loaded\n**1** puppet 5 ended\n" + FORK_SERVER, files=[])
+    assert report.missing == "a process wrote no summary at its end"
+    report = parse(PUPPET + "==5== Invalid write of size 4\n" + FORK_SERVER, files=[])
+    assert report.missing == "a process wrote no summary at its end"
+
+
+@pytest.mark.parametrize("end", ["", "==1==\n", FORK_SERVER.replace("==1==", "==7==")])
+def test_a_log_that_ends_before_valgrind_does_is_void(end: str) -> None:
+    """The fork server ends last; a submission that closes the log hides what comes after."""
+    report = parse(PUPPET + end, files=[])
+    assert report.missing == "it ends before Valgrind does"
+
+
+@pytest.mark.parametrize(
+    "line", ["anything", "x==5== ", "**5** 1 test passed", "**5** puppet 5 ended", "[9 more bytes]"]
+)
+def test_a_log_with_lines_that_valgrind_did_not_write_is_void(line: str) -> None:
+    """Each of its lines is whole, and begins with the process."""
+    assert parse(f"{line}\n{ENDED}", files=[]).missing == "it has lines that Valgrind did not write"
+    warning = "--5-- WARNING: unhandled amd64-linux syscall: 434\n"
+    assert parse(warning + ENDED, files=[]).complete
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        OFF.format(5),
+        ON.format(5) + OFF.format(5) * 2,
+        "==5== Handling new value --show-leak-kinds=none for option --show-leak-kinds\n",
+        "==7== Handling new value --leak-check=summary for option --leak-check\n",
+        "==5== Handling new value -q for option -q\n",
+        "==5== Cannot change --undef-value-errors option dynamically\n",
+        "==5== WARNING: exiting thread has error reporting disabled.\n",
+        "==5== WARNING: exiting program has the following client-requested\n",
+    ],
+)
+def test_a_submission_that_changes_what_is_reported_voids_it(lines: str) -> None:
+    """Only the kit changes options: a puppet switches leaks off and on while it forks."""
+    assert parse(lines + ENDED, files=[]).missing == TAMPERED
+
+
+def test_a_puppet_that_was_not_checked_for_leaks_voids_the_report() -> None:
+    """Whatever the reason: each report says what was lost, or that all was freed."""
+    freed = "==5== All heap blocks were freed -- no leaks are possible\n"
+    assert parse(ENDED.replace(freed, ""), files=[]).missing == TAMPERED
+    assert parse(ENDED.replace(freed, "==5== LEAK SUMMARY:\n"), files=[]).complete
 
 
 def test_a_killed_puppet_needs_no_summary() -> None:

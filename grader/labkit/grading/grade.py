@@ -14,7 +14,8 @@ from typing import Final
 
 import msgspec
 
-from labkit.errors import GraderError, Interrupted
+from labkit.errors import Interrupted
+from labkit.grading.budget import Budget
 from labkit.grading.build import compile_submission
 from labkit.grading.outcomes import MemcheckRun, TestRun
 from labkit.grading.run import CompiledSubmission, run_memcheck, run_test
@@ -59,11 +60,12 @@ def grade_submission(
         if only is not None:
             chosen = tuple(test for test in lab.tests if test.name in only)
             submission = replace(submission, lab=replace(lab, tests=chosen))
+        submission = replace(submission, budget=Budget(lab.limits.budget_s))
         tests: dict[str, TestRun] = {}
         memchecks: list[MemcheckRun] = []
         interrupted = False
         if submission.build.ok:
-            tasks = _tasks(submission, tests, memchecks, valgrind=valgrind)
+            tasks = _tasks(submission, tests, memchecks, valgrind=valgrind, jobs=jobs)
             try:
                 in_threads(jobs, tasks, cancel=submission.cancel)
             except (KeyboardInterrupt, Interrupted):
@@ -130,30 +132,31 @@ def _tasks(
     memchecks: list[MemcheckRun],
     *,
     valgrind: bool,
+    jobs: int,
 ) -> list[Callable[[], None]]:
     """The tasks, which can run in parallel, the longest first: Valgrind, then the last tests.
 
+    Without a second thread Valgrind is last: a test that hangs natively makes the pass short.
     After a grader error in one task there is no score, but the other tests have their results.
     """
     lab = submission.lab
     under_valgrind = lab.memcheck.tests if lab.memcheck else ()
 
     def memcheck() -> None:
-        try:
-            memchecks.append(run_memcheck(submission))
-        except GraderError as error:
-            memchecks.append(MemcheckRun("error", message=str(error)))
+        memchecks.append(run_memcheck(submission))
 
     def test(name: str) -> None:
-        try:
-            tests[name] = run_test(submission, name)
-        except GraderError as error:
-            tests[name] = TestRun(name, "error", message=str(error))
-        if tests[name].hung and name in under_valgrind:
+        tests[name] = run_test(submission, name)
+        hangs = tests[name].hung and name in under_valgrind
+        if hangs or tests[name].over_budget:
             submission.hang_found.set()
 
-    first = [memcheck] if valgrind and lab.memcheck else []
-    return [*first, *(functools.partial(test, t.name) for t in reversed(lab.tests))]
+    native: list[Callable[[], None]] = [
+        functools.partial(test, t.name) for t in reversed(lab.tests)
+    ]
+    if not valgrind or lab.memcheck is None:
+        return native
+    return [memcheck, *native] if jobs > 1 else [*native, memcheck]
 
 
 def _result(

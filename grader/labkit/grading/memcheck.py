@@ -1,8 +1,15 @@
 """Reads Valgrind's log: the findings that count, and whether the log is complete.
 
 Memcheck runs inside the process that it watches, so its log is evidence and not a verdict.  There
-are points only if every puppet that exited normally also wrote its summary.  A finding counts only
-if its stack has a frame in the student's code.
+are points only if every puppet that exited normally also wrote its summary, and after them the fork
+server, which ends last; if nothing stands between the lines of Valgrind and of the kit; and if no
+option was changed but by the kit (log_leaks(), valgrind_log.c).  A finding counts only if its stack
+has a frame in the student's code.
+
+A client request to Valgrind changes what is reported.  The code of the kit, of Valgrind's own
+library and of every heap block is executable under Valgrind 3.19, so requests cannot be prevented.
+What they do to options, to the log, or without undoing it shows here; a submission that hides a
+finding and then undoes what it did, or that behaves differently under Valgrind, is not noticed.
 
 Puppets and fork server write to the log which processes are puppets.  All others are children that
 the student's code forked, and their leaks do not count.  The log also has the addresses of the
@@ -11,7 +18,7 @@ student's code: #line can forge the file of a frame, but not its address.
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +39,8 @@ LOADED: Final = re.compile(r"^\*\*(\d{1,10})\*\* submission loaded$")
 LOADED_AT: Final = re.compile(
     r"^\*\*\d{1,10}\*\* submission at ([0-9a-f]{1,16}) to ([0-9a-f]{1,16})$"
 )
-ENDED: Final = re.compile(r"^\*\*\d{1,10}\*\* puppet (\d{1,10}) ended$")
+ENDED: Final = re.compile(r"^\*\*(\d{1,10})\*\* puppet (\d{1,10}) ended$")
+OTHER: Final = re.compile(r"^(?:--\d{1,10}-- ?|vex )")  # what Valgrind says about itself
 FRAME: Final = re.compile(r"^ +(?:at|by) 0x([0-9A-F]{1,16}): (.+) \(([^()]*)\)$")
 PLACE: Final = re.compile(r"^([^:/]+):(\d{1,10})$")
 LEAK: Final = re.compile(
@@ -40,8 +48,17 @@ LEAK: Final = re.compile(
 )
 MAX_PLACES: Final = 100  # address ranges of the code; few, as one process forks all puppets
 SUMMARY: Final = "ERROR SUMMARY: "
+ALL_FREED: Final = "All heap blocks were freed"
+LEAK_SUMMARY: Final = "LEAK SUMMARY:"
 # What Valgrind says of log_leaks() (valgrind_log.h), with no empty line before the next record.
-OPTION_CHANGED: Final = "Handling new value "
+LEAKS_OFF: Final = "Handling new value --leak-check=no for option --leak-check=no"
+LEAKS_ON: Final = "Handling new value --leak-check=full for option --leak-check=full"
+OPTION: Final = re.compile(r"^(?:Handling new value |Cannot change )")
+LEFT_OFF: Final = (
+    "WARNING: exiting thread has error",
+    "WARNING: exiting program has the following",
+)
+TAMPERED: Final = "the submission changed what Valgrind reports"
 SUBMISSION: Final = "submission.so"
 
 
@@ -59,33 +76,82 @@ def has_client_request(path: Path) -> bool:
     return CLIENT_REQUEST in path.read_bytes()
 
 
-def parse(log: str, *, files: Collection[str]) -> Report:
-    """Findings with a frame in `files` or in submission.so, each once."""
-    lines: dict[int, list[str]] = {}
-    loaded, ended = set(), set()
-    code: set[range] = set()
-    for line in log.splitlines():
+@dataclass
+class Log:
+    """The lines of a log, sorted by what they say."""
+
+    lines: dict[int, list[str]] = field(default_factory=dict)  # of Valgrind, by process
+    loaded: set[int] = field(default_factory=set)  # the puppets
+    ended: set[int] = field(default_factory=set)  # normally
+    fork_servers: set[int] = field(default_factory=set)  # one, unless these lines are forged
+    code: set[range] = field(default_factory=set)  # the addresses of the submission
+    last: int = 0  # the process of the last line
+    foreign: bool = False  # there is a line that neither Valgrind nor the kit wrote
+
+    def add(self, line: str) -> None:
+        """Sorts one line."""
         if match := LINE.match(line):
-            text = "" if match[2].startswith(OPTION_CHANGED) else match[2]
-            lines.setdefault(int(match[1]), []).append(text)
+            self.last = int(match[1])
+            self.lines.setdefault(self.last, []).append(match[2])
         elif match := LOADED.match(line):
-            loaded.add(int(match[1]))
-        elif (match := LOADED_AT.match(line)) and len(code) <= MAX_PLACES:
-            code.add(range(int(match[1], 16), int(match[2], 16)))
+            self.loaded.add(int(match[1]))
+        elif match := LOADED_AT.match(line):
+            if len(self.code) <= MAX_PLACES:
+                self.code.add(range(int(match[1], 16), int(match[2], 16)))
         elif match := ENDED.match(line):
-            ended.add(int(match[1]))
+            self.fork_servers.add(int(match[1]))
+            self.ended.add(int(match[2]))
+        elif line and not OTHER.match(line):
+            self.foreign = True
+
+    def missing(self) -> str:
+        """Why the log is not complete; "" if it is."""
+        if not self.loaded & self.ended:
+            return "no process exited normally"
+        if len(self.code) > MAX_PLACES:
+            return "it names too many address ranges of the code"
+        if self.foreign or len(self.fork_servers) != 1:
+            return "it has lines that Valgrind did not write"
+        if not all(self._ends_with_summary(pid) for pid in self.loaded & self.ended):
+            return "a process wrote no summary at its end"
+        [fork_server] = self.fork_servers
+        if self.last != fork_server or not self._ends_with_summary(fork_server):
+            return "it ends before Valgrind does"
+        if any(map(self._is_tampered_with, self.lines)):
+            return TAMPERED
+        return ""
+
+    def _ends_with_summary(self, pid: int) -> bool:
+        texts = [text for text in self.lines.get(pid, []) if text.strip()]
+        return bool(texts) and texts[-1].startswith(SUMMARY)
+
+    def _is_tampered_with(self, pid: int) -> bool:
+        """Whether a process changed an option in another way than log_leaks(), or left one off.
+
+        A puppet switches leaks off while it forks a child, which inherits that.
+        """
+        texts = self.lines[pid]
+        changes = [text for text in texts if OPTION.match(text)]
+        if any(text.startswith(LEFT_OFF) for text in texts) or {*changes} - {LEAKS_OFF, LEAKS_ON}:
+            return True
+        if pid not in self.loaded & self.ended:
+            return False
+        unchecked = not any(text.startswith((ALL_FREED, LEAK_SUMMARY)) for text in texts)
+        return unchecked or changes.count(LEAKS_OFF) != changes.count(LEAKS_ON)
+
+
+def parse(text: str, *, files: Collection[str]) -> Report:
+    """Findings with a frame in `files` or in submission.so, each once."""
+    log = Log()
+    for line in text.split("\n"):
+        log.add(line)
     findings: dict[Finding, None] = {}
-    for pid, texts in lines.items():
-        for record in _records(texts):
-            where = tuple(_places(record, files, code))
-            if where and (pid in loaded or not _is_leak(record)):
+    for pid, texts in log.lines.items():
+        for record in _records(["" if OPTION.match(text) else text for text in texts]):
+            where = tuple(_places(record, files, log.code))
+            if where and (pid in log.loaded or not _is_leak(record)):
                 findings[Finding(message=_message(record), where=where)] = None
-    silent = [p for p in loaded & ended if not any(SUMMARY in t for t in lines.get(p, []))]
-    missing = f"process {silent[0]} wrote no summary" if silent else ""
-    if len(code) > MAX_PLACES:
-        missing = "it names too many address ranges of the code"
-    if not loaded & ended:
-        missing = "no process exited normally"
+    missing = log.missing()
     return Report(findings=_merged(findings), complete=not missing, missing=missing)
 
 

@@ -30,6 +30,7 @@ class TestRun:
     output: str = ""  # what the submission printed
     seconds: float = 0.0
     hung: bool = False  # the submission did not end
+    over_budget: bool = False  # the message says that; it says nothing of the test
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,20 @@
 """Drives the trusted test binary against a sandbox, once for every graded test.
 
 The exit status of the test binary (TestExit) is the verdict.  The output of a submission never
-influences it.
+influences it.  A run without a verdict is repeated once, in a new sandbox; then it is a grader
+error.  If a sandbox ended after the submission's code had run, the test fails if it can be said how
+the submission did that.
 """
 
 import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +22,12 @@ import msgspec
 
 from labkit.errors import GraderError, Interrupted
 from labkit.grading import memcheck
+from labkit.grading.budget import MAX_STRETCH, Budget, cpu_seconds, is_stopped, share
 from labkit.grading.outcomes import BuildReport, MemcheckRun, TestRun
+from labkit.grading.repeat import twice
 from labkit.grading.working_directory import WorkingDirectory
 from labkit.lab.kit import Kit
-from labkit.lab.manifest import Lab
+from labkit.lab.manifest import Lab, Memcheck
 from labkit.limits import Limits
 from labkit.result import Status
 from labkit.sandbox.interface import Job, SandboxKind, end_sandbox, how_ended
@@ -34,13 +40,18 @@ TEST_ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 EXPLANATION_BYTES: Final = 64 << 10
 LOG_BYTES: Final = 8 << 20
 END_SECONDS: Final = 5.0  # for the fork server to exit after the test binary
+CHECK_SECONDS: Final = 1.0  # between two looks at the budget
 # The prefixes that cmocka writes before a failed assertion, its place, and the summary.
 ERROR_MARK: Final = "[  ERROR   ] --- "
 LINE_MARK: Final = "[   LINE   ] --- "
 END_MARK: Final = "[  PASSED  ]"
 RULE_MARK: Final = "rule: "  # the prefix that the test binary writes before the rule
 
+BROKEN_MARK: Final = "grader error: "  # what the test binary writes before it exits with 3
+
 HANGS: Final = "one of the tests that run under Valgrind hangs"
+USED_UP: Final = "the submission's time budget of {} s was used up by {}"
+SIGNALLED: Final = 128  # bwrap exits with this plus the signal that ended the sandbox
 
 # Valgrind needs address space for its shadow memory.
 VALGRIND_BYTES: Final = 16 << 30
@@ -56,6 +67,7 @@ class TestExit(IntEnum):
     USAGE = 2
     GRADER_ERROR = 3
     HUNG = 4  # failed, because the submission hangs
+    SANDBOX_ENDED = 5  # after the submission's code had run: whose fault, the grader must find out
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,7 @@ class CompiledSubmission:
     cancel: CancelEvent
     hang_found: CancelEvent  # set when a test of the Valgrind pass hangs natively
     overwrite_arena: bool = False  # for proofs: see labs/testkit/test/overwrite.c
+    budget: Budget | None = None  # None: without a limit
 
     def with_seed(self, seed: int) -> "CompiledSubmission":
         """The same submission, with another seed for its random tests."""
@@ -82,8 +95,11 @@ class BinaryRun:
     """How a test binary and its sandbox ended, and what they wrote."""
 
     ended: Ended
+    over_budget: bool  # the test binary was killed for it
     status: int
-    sandbox_status: int
+    sandbox_status: int | None  # None: the grader had to kill the sandbox
+    sandbox_stopped: bool
+    out_of_memory: bool  # the kernel killed processes meanwhile
     explanation: str
     output: str
     log: str
@@ -91,28 +107,40 @@ class BinaryRun:
 
 
 def run_test(submission: CompiledSubmission, name: str) -> TestRun:
-    """Runs one test in a fresh sandbox."""
-    limits = submission.lab.limits
-    run = _run_binary(submission, _fork_server(submission), [name], limits=limits)
-    hung = run.ended is Ended.DEADLINE or run.status == TestExit.HUNG
-    log = ""
-    if run.ended is Ended.DEADLINE:
-        status: Status = "fail"
+    """Runs one test in a fresh sandbox, or in two if the first run has no verdict."""
+    try:
+        return twice(partial(_run_test, submission, name))
+    except GraderError as error:
+        return TestRun(name, "error", message=str(error), log=error.log)
+
+
+def _run_test(submission: CompiledSubmission, name: str) -> TestRun:
+    """Runs one test; GraderError if there is no verdict."""
+    limits, budget = submission.lab.limits, submission.budget
+    if budget and budget.is_used_up:
+        message = USED_UP.format(limits.budget_s, "the tests that ran before this one")
+        return TestRun(name, "fail", message=message, over_budget=True)
+    run = _run_binary(submission, _fork_server(submission), [name], limits=limits, budget=budget)
+    hung = run.over_budget or run.ended is Ended.DEADLINE or run.status == TestExit.HUNG
+    status: Status = "fail"
+    if run.over_budget:
+        message = USED_UP.format(limits.budget_s, "this test and those that ran before it")
+    elif run.ended is Ended.DEADLINE:
         message = f"did not finish within {limits.deadline_s} s"
     elif run.status == TestExit.PASSED:
         status, message = "pass", ""
     elif run.status in (TestExit.FAILED, TestExit.HUNG):
-        status, message = "fail", explanation(run.explanation)
+        message = explanation(run.explanation)
     else:
-        status, message, log = "error", _grader_error(run), _last_output(run)
+        message = _ended_by_submission(run)
     return TestRun(
         name=name,
         status=status,
         message=message,
-        log=log,
         output=run.output,
         seconds=run.seconds,
         hung=hung,
+        over_budget=run.over_budget,
     )
 
 
@@ -129,6 +157,19 @@ def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
     if library and memcheck.has_client_request(library):
         return MemcheckRun("fail", message=memcheck.REFUSED)
     need_tool("valgrind")
+    try:
+        return twice(partial(_run_memcheck, submission, lab.memcheck))
+    except GraderError as error:
+        return MemcheckRun("error", message=str(error), log=error.log)
+
+
+def _run_memcheck(submission: CompiledSubmission, table: Memcheck) -> MemcheckRun:
+    """Runs the tests under Valgrind; GraderError if there is no verdict.
+
+    The memory points depend on what Valgrind found, also if a test hangs there and nowhere else: it
+    may need a system call that Valgrind does not know.
+    """
+    lab = submission.lab
     kit = submission.kit
     limits = msgspec.structs.replace(
         lab.limits,
@@ -144,18 +185,20 @@ def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
         run = _run_binary(
             submission,
             (*valgrind, *_fork_server(submission), "--log-fd", str(log_fd)),
-            lab.memcheck.tests,
+            table.tests,
             limits=limits,
+            budget=Budget(table.budget_s),
             log=(ours, theirs),
         )
     if run.ended is Ended.CANCELLED:
-        return MemcheckRun("fail", message=HANGS, seconds=run.seconds)
-    if run.ended is Ended.DEADLINE:
-        message = f"the tests did not finish within {limits.deadline_s} s under Valgrind"
-        return MemcheckRun("fail", message=message, seconds=run.seconds)
-    if run.status not in (TestExit.PASSED, TestExit.FAILED, TestExit.HUNG):
-        message, log = _grader_error(run), _last_output(run)
-        return MemcheckRun("error", message=message, log=log, seconds=run.seconds)
+        budget = submission.budget
+        over = budget is not None and budget.is_used_up
+        message = USED_UP.format(lab.limits.budget_s, "its tests") if over else HANGS
+        return MemcheckRun("fail", message=message, complete=False, seconds=run.seconds)
+    too_long = run.over_budget or run.ended is Ended.DEADLINE
+    if not too_long and run.status not in (TestExit.PASSED, TestExit.FAILED, TestExit.HUNG):
+        message = _ended_by_submission(run)
+        return MemcheckRun("fail", message=message, complete=False, seconds=run.seconds)
     report = memcheck.parse(run.log, files=lab.files)
     status: Status = "pass"
     message = ""
@@ -163,7 +206,9 @@ def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
         status, message = "fail", f"Valgrind found {memcheck.count(report.findings)}"
     elif not report.complete:
         status = "fail"
-        message = "Valgrind's report is not complete: " + report.missing
+        message = f"Valgrind's report is not complete: {report.missing}"
+    if status == "fail" and too_long:
+        message += f"; the tests used up their time budget of {table.budget_s} s there"
     return MemcheckRun(
         status,
         message,
@@ -195,18 +240,39 @@ def explanation(text: str) -> str:
     return "\n".join([*what, *([f"at {Path(place).name}"] if place else []), *calls])
 
 
-def _grader_error(run: BinaryRun) -> str:
-    """Why a test has no verdict: how the two processes ended, and the binary's last output."""
-    said = run.explanation.strip()[-2000:] or "none"
-    message = f"the test binary {how_ended(run.status)}; output: {said}"
+def _ended_by_submission(run: BinaryRun) -> str:
+    """How the submission ended its sandbox; GraderError if that cannot be said."""
+    doing = _doing(run)
+    if run.status == TestExit.SANDBOX_ENDED and doing:
+        return f"the submission ended its sandbox: {doing}"
+    reasons = [line for line in run.explanation.splitlines() if line.startswith(BROKEN_MARK)]
+    message = f"the test binary {how_ended(run.status)}"
+    if run.status == TestExit.SANDBOX_ENDED:
+        message = "the sandbox ended, and it is not known why"
     if run.sandbox_status:
-        message += f"\nthe sandbox {how_ended(run.sandbox_status)}"
-    return message
+        message += f"; the sandbox {how_ended(run.sandbox_status)}"
+    said = (run.explanation.strip()[-2000:], run.output.strip()[-500:])
+    raise GraderError(
+        "; ".join([message, *(line.removeprefix(BROKEN_MARK) for line in reasons[-1:])]),
+        log="the test binary wrote: {}\nlast output of the sandbox: {}".format(
+            *(text or "nothing" for text in said)
+        ),
+    )
 
 
-def _last_output(run: BinaryRun) -> str:
-    """What the sandbox printed last: it may be the submission's, so it is not shown."""
-    return f"last output of the sandbox: {run.output.strip()[-500:] or 'none'}"
+def _doing(run: BinaryRun) -> str:
+    """What the submission did to the first process of its sandbox; "" if nothing is known.
+
+    When memory runs out, the kernel kills processes of the sandbox, and it is unknown whose memory
+    that was.
+    """
+    if run.sandbox_stopped:
+        return "its first process was stopped by a signal"
+    status = run.sandbox_status or 0
+    number = -status if status < 0 else status - SIGNALLED
+    if number <= 0 or (number == signal.SIGKILL and run.out_of_memory):
+        return ""
+    return f"its first process {how_ended(-number)}"
 
 
 def _fork_server(submission: CompiledSubmission) -> tuple[str | Path, ...]:
@@ -221,6 +287,7 @@ def _run_binary(
     names: Sequence[str],
     *,
     limits: Limits,
+    budget: Budget | None,
     log: tuple[socket.socket, socket.socket] | None = None,
 ) -> BinaryRun:
     """Starts a sandbox and the test binary, connected by a socket pair, and waits for both.
@@ -231,6 +298,7 @@ def _run_binary(
     if submission.cancel.is_set:
         raise Interrupted
     started = time.monotonic()
+    kills = _out_of_memory_kills()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         fds = (theirs.fileno(), log[1].fileno()) if log else (theirs.fileno(),)
@@ -244,8 +312,8 @@ def _run_binary(
             ptrace=log is None,
         )
         sandbox = submission.sandbox.start(job)
+        factor = submission.kit.valgrind_factor if log else 1
         try:
-            factor = submission.kit.valgrind_factor if log else 1
             test, said = _start_binary(
                 submission, names, socket_fd=ours.fileno(), timeout_factor=factor
             )
@@ -261,23 +329,59 @@ def _run_binary(
         events.append(submission.hang_found)
     watch = Watch(pipes, events)
     try:
-        ended = watch.wait(test.pid, seconds=limits.deadline_s)
+        ended, over_budget = _wait(watch, test.pid, limits.deadline_s, budget)
+        used = time.monotonic() - started
+        if ended is not Ended.DEADLINE:
+            used *= share(test.pid)
     finally:
         if test.poll() is None:
             test.kill()
             test.wait()
-        end_sandbox(sandbox, watch, grace_s=END_SECONDS)
+        stopped = is_stopped(sandbox.pid)
+        watch.events = ()
+        grace_s = 0 if stopped else END_SECONDS * factor  # Valgrind's fork server looks for leaks
+        ended_itself = watch.wait(sandbox.pid, seconds=grace_s) is Ended.DONE
+        cpu = cpu_seconds(sandbox.pid) if ended_itself else 0.0
+        end_sandbox(sandbox, watch)
     if submission.cancel.is_set:
         raise Interrupted
+    if budget:
+        budget.charge(max(used, cpu))
     return BinaryRun(
         ended=ended,
+        over_budget=over_budget,
         status=test.returncode,
-        sandbox_status=sandbox.process.returncode,
+        sandbox_status=sandbox.process.returncode if ended_itself else None,
+        sandbox_stopped=stopped,
+        out_of_memory=_out_of_memory_kills() > kills,
         explanation=explained.text(),
         output=output.text(),
         log=logged.text(),
         seconds=time.monotonic() - started,
     )
+
+
+def _wait(watch: Watch, pid: int, deadline_s: float, budget: Budget | None) -> tuple[Ended, bool]:
+    """Waits for the test binary; also returns whether its time was over for the budget."""
+    started = time.monotonic()
+    if budget:
+        deadline_s = min(deadline_s, MAX_STRETCH * budget.seconds)
+    while True:
+        left = deadline_s - (time.monotonic() - started)
+        ended = watch.wait(pid, seconds=min(CHECK_SECONDS, max(0.0, left)))
+        if ended is not Ended.DEADLINE or left <= CHECK_SECONDS:
+            return ended, False
+        if budget and not budget.allows((time.monotonic() - started) * share(pid)):
+            return Ended.DEADLINE, True
+
+
+def _out_of_memory_kills() -> int:
+    """How many processes the kernel has killed because memory ran out; 0 if unknown."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
 def _start_binary(

@@ -107,7 +107,7 @@ def _test(test: GradedTest, runs: Runs, *, shown_name: str, reproduce: str) -> T
     elif run is None:
         run = TestRun(test.name, "error", message=NOT_RUN)
     is_open = test.detail == "open"
-    shows_message = is_open or not runs.build.ok or run.status == "error"
+    general = not runs.build.ok or run.over_budget or run.status == "error"
     return TestResult(
         name=test.name,
         group=test.group,
@@ -118,7 +118,7 @@ def _test(test: GradedTest, runs: Runs, *, shown_name: str, reproduce: str) -> T
         shown=Shown(
             name=shown_name,
             rule=test.shown_rule,
-            message=run.message if shows_message else "",
+            message=run.message if is_open or general else "",
             output=run.output if is_open else "",
             reproduce=reproduce if is_open and run.status == "fail" else "",
         ),

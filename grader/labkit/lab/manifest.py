@@ -17,7 +17,7 @@ import msgspec
 
 from labkit.errors import ManifestError, UsageError
 from labkit.lab.sources import Program, Sources, read_sources
-from labkit.limits import Limits
+from labkit.limits import Limits, Positive
 from labkit.result import MEMCHECK, WARNINGS, Detail
 
 LAB_NAME: Final = re.compile(r"[0-9]{2}-[a-z0-9-]+")
@@ -58,10 +58,11 @@ class Warnings(Table, frozen=True):
 
 
 class Memcheck(Table, frozen=True):
-    """The Valgrind pass: points, and the tests that are run under it."""
+    """The Valgrind pass: points, the tests that are run under it, and what it may take."""
 
     points: Points
     tests: Names
+    budget_s: Positive = 30
     rule: Line = "Valgrind finds no invalid access, no undefined value and no leak."
 
 

@@ -10,6 +10,9 @@ enum exit_status {
     STATUS_USAGE = 2,        /* the command line is wrong; no test ran */
     STATUS_GRADER_ERROR = 3, /* the grader is broken: never a score */
     STATUS_HUNG = 4,         /* a test failed because the submission hangs */
+    /* The sandbox ended, or does not reply, after student code had run; whose
+     * fault that is, labkit finds out. */
+    STATUS_SANDBOX_ENDED = 5,
 };
 
 #endif

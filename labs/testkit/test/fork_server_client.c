@@ -25,6 +25,7 @@
 #include "nonce.h"
 #include "session.h"
 #include "shared/channel.h"
+#include "shared/exit_status.h"
 #include "support.h"
 #include "testkit.h"
 
@@ -105,13 +106,18 @@ static const char *how_it_ended(void)
     return text;
 }
 
-/* Before student code has run, a sandbox that fails is a grader error;
- * afterwards the submission has blocked or ended it. */
+/* Before student code has run, a sandbox that fails is a grader error.
+ * Afterwards the submission may have blocked or ended it; where labkit started
+ * the sandbox, labkit finds that out. */
 __attribute__((noreturn)) static void fail_for_sandbox(const char *how)
 {
     if (!session.calls_begun)
         testkit_broken("the sandbox did not work: %s", how);
-    if (session.own_fork_server && session.fork_server_pid > 0)
+    if (!session.own_fork_server) {
+        fprintf(stderr, "the sandbox has failed: %s\n", how);
+        _exit(STATUS_SANDBOX_ENDED);
+    }
+    if (session.fork_server_pid > 0)
         kill(session.fork_server_pid, SIGKILL);
     fork_server_close();
     test_fail("the sandbox in which the submission ran has failed: %s", how);
