@@ -70,16 +70,9 @@ static void note_process(pid_t process)
         created.processes[created.nprocesses++] = process;
 }
 
-/* After fork(), in the caller and in the child: no pipe is there but those of
- * pipe(). */
+/* After fork(), in the caller and in the child. */
 static void note_child(struct puppet *p, pid_t process)
 {
-    struct fds fds = fds_of(process);
-
-    for (size_t i = 0; i < fds.n; i++)
-        if (is_pipe(&fds.at[i]) && !is_created_pipe(&fds.at[i]))
-            fail_msg("there is a pipe that no call of pipe() has created; call the function of "
-                     "libc");
     if (process != puppet_pid(p))
         note_process(process);
 }
@@ -90,18 +83,37 @@ static void note_children(struct puppet *p, pid_t process)
     struct process_info children[MAX_FDS];
     size_t n = process_children(process, children, MAX_FDS);
 
-    note_child(p, process);
+    (void)p;
     for (size_t i = 0; i < n; i++)
         note_process(children[i].pid);
 }
 
-static void observe(struct puppet *p)
+static void check_pipes(struct puppet *p, pid_t process)
 {
-    created.nprocesses = created.pipes.n = 0;
-    note_pipes(p, puppet_pid(p));
-    fault_observe(p, FAULT_PIPE, note_pipes);
+    struct fds fds = fds_of(process);
+
+    (void)p;
+    for (size_t i = 0; i < fds.n; i++)
+        if (is_pipe(&fds.at[i]) && !is_created_pipe(&fds.at[i]))
+            fail_msg("there is a pipe that no call of pipe() has created; call the function of "
+                     "libc");
+}
+
+static void observe_processes(struct puppet *p)
+{
+    created.nprocesses = 0;
     fault_observe(p, FAULT_FORK, note_child);
     fault_observe(p, FAULT_SPAWN, note_children);
+}
+
+/* When a process is created, no pipe is there but those of pipe(). */
+static void observe_pipes(struct puppet *p)
+{
+    created.pipes.n = 0;
+    note_pipes(p, puppet_pid(p));
+    fault_observe(p, FAULT_PIPE, note_pipes);
+    fault_observe(p, FAULT_FORK, check_pipes);
+    fault_observe(p, FAULT_SPAWN, check_pipes);
 }
 
 /* Fails unless each stage that announces itself is a process that fork or
@@ -151,7 +163,9 @@ static int sweep_run(struct sweep *sweep, unsigned n,
     sweep->n = n;
     rewind_files(sweep->in, sweep->out);
     fault_clear(sweep->p);
-    observe(sweep->p);
+    observe_processes(sweep->p);
+    if (sweep->call == FAULT_PIPE)
+        observe_pipes(sweep->p);
     plan(sweep->p, sweep->call, n, sweep->error);
     return run_pipeline(sweep->pipeline, IN, OUT);
 }
@@ -414,7 +428,7 @@ static bool fail_among_waiting_stages(enum fault_call call, const char *name, in
         PIPELINE(PROBE("announce", "0", "gate", "2"), PROBE("announce", "1", "gate", "2"),
                  PROBE("announce", "2", "gate", "2"));
 
-    observe(p);
+    observe_processes(p);
     fault_hold_before(p, call, n);
     fault_fail_from(p, call, n, error);
     begin(p, run_pipeline(pipeline, IN, OUT));
