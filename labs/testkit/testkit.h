@@ -58,6 +58,10 @@ void testkit_register(const char *name, const char *rule, const char *file, int 
 /* The seed of this run (--seed).  A failed test that used it prints it. */
 uint64_t testkit_seed(void);
 
+/* Whether puppets run under Valgrind, which has descriptors of its own in them; the
+ * verdicts of such a run do not count. */
+bool testkit_under_valgrind(void);
+
 /* A random number (xorshift64*, never for secrets); changes the state. */
 uint64_t random_next(uint64_t *state);
 

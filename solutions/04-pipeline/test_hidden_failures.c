@@ -93,7 +93,7 @@ static void check_pipes(struct puppet *p, pid_t process)
     struct fds fds = fds_of(process);
 
     (void)p;
-    for (size_t i = 0; i < fds.n; i++)
+    for (size_t i = 0; i < fds.n && !testkit_under_valgrind(); i++)
         if (is_pipe(&fds.at[i]) && !is_created_pipe(&fds.at[i]))
             fail_msg("there is a pipe that no call of pipe() has created; call the function of "
                      "libc");
