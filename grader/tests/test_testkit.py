@@ -38,6 +38,7 @@ CATCHES = {
     "catches_replies_in_advance": "the reply does not belong to this call",
     "catches_a_write_past_the_end": "wrote past the end of meta (10 bytes long): 1 bytes",
     "catches_a_write_in_front": "wrote in front of meta: 1 bytes",
+    "catches_a_write_far_behind_all_blocks": "memory of the test that no call had passed to it",
     "catches_a_sleep_with_a_limit_where_the_call_has_no_timeout": "polls",
     "catches_spinning": "spin() spins",
     "catches_polling": "nap() polls",

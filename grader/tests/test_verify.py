@@ -232,6 +232,16 @@ def test_a_reference_that_is_right_only_once(root: Path) -> None:
     assert "with seed 3: twice_of_a_negative_number" in found.problems[0]
 
 
+def test_a_test_that_reads_an_input_back(root: Path) -> None:
+    """A test that passes only because the reference leaves the arena alone is found."""
+    assert outcome(root, "tests/read_no_input_back").verdict == "ok"
+    text = HIDDEN_TEST.replace("{\n", '{\n    const char *input = arena_string("a");\n\n', 1)
+    text = text.removesuffix("}\n") + '    assert_memory_equal(input, "a", 1);\n}\n'
+    add_hidden_test(root, text)
+    assert outcome(root, "reference/scores_full").verdict == "ok"
+    assert "twice_of_a_negative_number" in wrong(root, "tests/read_no_input_back")
+
+
 def test_an_accepted_solution_that_fails_a_test(root: Path) -> None:
     """An accepted solution must pass every test."""
     folder = root / "solutions" / LAB / "accepted" / "adds"

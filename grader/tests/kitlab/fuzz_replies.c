@@ -121,6 +121,10 @@ bool script_is_recording(void)
     return false;
 }
 
+void arena_check_unused(void)
+{
+}
+
 void overwrite_results(void)
 {
 }

@@ -170,6 +170,19 @@ TEST(catches_a_write_in_front, "A rule.")
     fill((char *)arena_alloc("meta", 10) - 1, 1, 0);
 }
 
+TEST(catches_a_write_far_behind_all_blocks, "A rule.")
+{
+    char *block = arena_alloc("meta", 10);
+
+    fill(block + (100 << 20), 1, 'x');
+    fill(block + (100 << 20), 1, 0); /* too late */
+}
+
+TEST(a_read_far_behind_all_blocks_is_harmless, "A rule.")
+{
+    assert_int_equal(sum((char *)arena_alloc("meta", 10) + (100 << 20), 1), 0);
+}
+
 TEST(a_trap_stops_a_copy_in_the_middle, "A rule.")
 {
     const char bytes[101] = {0};

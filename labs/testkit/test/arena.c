@@ -19,6 +19,7 @@
 #include "testkit.h"
 
 enum { RED_ZONE_BYTES = 64, PAGE_BYTES = 4096, RED = 0xfd, UNSET = 0xa5, GARBAGE = 0xdb };
+enum { MAX_ZEROS = 8 << 20 }; /* behind all blocks: a few huge pages */
 
 #define ROUND_UP(n, to) (((n) + (to) - 1) / (to) * (to))
 
@@ -244,7 +245,7 @@ static size_t spoiled(size_t at, size_t bytes)
     return n;
 }
 
-void arena_check(void)
+static void check_red_zones(void)
 {
     for (size_t i = 0; i < arena.nblocks; i++) {
         const struct block *block = &arena.blocks[i];
@@ -257,6 +258,30 @@ void arena_check(void)
             test_fail("wrote past the end of %s (%zu bytes long): %zu bytes", block->name,
                       block->bytes, after);
     }
+}
+
+static bool is_zero(const char *bytes, size_t size_bytes)
+{
+    return size_bytes == 0 || (*bytes == 0 && memcmp(bytes, bytes + 1, size_bytes - 1) == 0);
+}
+
+/* A page that was never used has no memory yet, so this is one system call.
+ * (One that was only read, or belongs to a huge page, has, and holds zeros.) */
+void arena_check_unused(void)
+{
+    off_t at = lseek(arena.fd, (off_t)ROUND_UP(arena.used, PAGE_BYTES), SEEK_DATA);
+    off_t end = at < 0 ? at : lseek(arena.fd, at, SEEK_HOLE);
+
+    if (at < 0 || (end - at <= MAX_ZEROS && is_zero(ARENA_ADDRESS + at, (size_t)(end - at))))
+        return;
+    check_red_zones(); /* they tell more */
+    test_fail("wrote to memory of the test that no call had passed to it");
+}
+
+void arena_check(void)
+{
+    check_red_zones();
+    arena_check_unused();
 }
 
 void arena_describe(uint64_t word, char *text, size_t size)

@@ -13,6 +13,9 @@ void arena_close(void);
 int arena_fd(void); /* the memfd, for a puppet; the arena keeps it */
 bool arena_has_traps(void);
 void arena_check(void); /* fails the test when a red zone was written to */
+/* Fails the test when the memory behind all blocks was written to: all puppets
+ * share it, and processes that share nothing but a name must not. */
+void arena_check_unused(void);
 
 /* For overwrite.c: what no test may rely on any more gets other bytes. */
 void arena_overwrite_inputs(void);

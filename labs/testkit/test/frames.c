@@ -204,6 +204,7 @@ uint64_t puppet_receive(struct puppet *p)
         fail_for_end(p);
     p->busy = false;
     check(p, &m);
+    arena_check_unused();
     overwrite_inputs();
     errno = m.frame.error;
     return m.frame.words[0];
