@@ -257,18 +257,21 @@ static inline void control_open_gates(struct control control)
         fail_msg("the caller's descriptor 2, a socket, was shut down");
 }
 
-/* Fails unless a probe is a stage of its own: a child of the caller and of no other
- * process, which has not announced itself as another stage. */
+/* Fails unless a probe is a stage of its own: a child of the caller that executes
+ * the command, and has not announced itself as another stage. */
 static inline void check_stage(struct puppet *p, const struct probe probes[], size_t n,
                                const struct probe *next)
 {
     size_t stage = stage_of(*next);
     pid_t parent = process_parent(next->pid); /* 0 when it has been waited for */
+    char program[512];
 
     if (stage >= n || probes[stage].pid != 0)
         fail_call("stage \"%s\" was started more than once", next->said.name);
     if (parent != 0 && parent != puppet_pid(p))
         fail_call("stage %zu is not a child of the process that called pipeline_run", stage);
+    if (process_program(next->pid, program, sizeof program) && !strstr(program, "/probe"))
+        fail_call("stage %zu does not execute its command", stage);
     for (size_t i = 0; i < n; i++)
         if (probes[i].pid == next->pid)
             fail_call("one process announced itself as stages %zu and %zu", i, stage);

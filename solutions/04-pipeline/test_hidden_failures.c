@@ -24,12 +24,13 @@ struct sweep {
     struct caller before;
 };
 
-/* The processes and pipes that calls of libc have created, as the kernel showed
+/* The processes, pipes and redirections that calls of libc have created, as the kernel showed
  * them when the call had returned. */
 static struct {
     pid_t processes[MAX_FDS];
     size_t nprocesses;
     struct fds pipes;
+    struct fds redirections; /* standard input and output */
 } created;
 
 static bool is_created(pid_t process)
@@ -51,6 +52,26 @@ static bool is_created_pipe(const struct fd_info *fd)
         if (strcmp(created.pipes.at[i].target, fd->target) == 0)
             return true;
     return false;
+}
+
+static bool is_created_redirection(const struct fd_info *fd)
+{
+    for (size_t i = 0; i < created.redirections.n; i++)
+        if (created.redirections.at[i].fd == fd->fd &&
+            strcmp(created.redirections.at[i].target, fd->target) == 0)
+            return true;
+    return false;
+}
+
+/* After dup2(), dup() or pipe(): standard input and output of the process. */
+static void note_redirections(struct puppet *p, pid_t process)
+{
+    struct fds fds = fds_of(process);
+
+    (void)p;
+    for (size_t i = 0; i < fds.n && created.redirections.n < MAX_FDS; i++)
+        if (fds.at[i].fd <= STDOUT_FILENO && !is_created_redirection(&fds.at[i]))
+            created.redirections.at[created.redirections.n++] = fds.at[i];
 }
 
 /* After pipe(). */
@@ -331,12 +352,11 @@ static void assert_dup_failure_contained(const struct sweep *sweep, int standard
 }
 
 /* Makes the n-th dup or dup2 fail, for every n: the stage in which it fails may
- * not run its program.  Returns how many calls failed. */
-static unsigned sweep_dup(enum fault_call call, const char *name, int error)
+ * not run its program. */
+static void sweep_dup(enum fault_call call, const char *name, int error)
 {
     struct sweep sweep = sweep_start(call, name, error);
     int standard_output = file_new("elsewhere too", "", 0);
-    unsigned n;
 
     puppet_give_fd(sweep.p, file_new("elsewhere", "", 0), STDIN_FILENO); /* not for stages */
     puppet_give_fd(sweep.p, standard_output, STDOUT_FILENO);
@@ -345,7 +365,7 @@ static unsigned sweep_dup(enum fault_call call, const char *name, int error)
     sweep.before = caller_of(sweep.p);
     sweep.pipeline = PIPELINE(PROBE("announce", "0", "pass"), PROBE("announce", "1", "pass"),
                               PROBE("announce", "2", "pass"));
-    for (n = 1; n <= MAX_SWEEP; n++) {
+    for (unsigned n = 1; n <= MAX_SWEEP; n++) {
         int result = sweep_run(&sweep, n, fault_fail);
 
         if (result == -1) { /* it failed in the parent */
@@ -359,16 +379,45 @@ static unsigned sweep_dup(enum fault_call call, const char *name, int error)
     }
     IN_PUPPET(fflush, NULL);
     assert_file_holds(standard_output, "!");
-    return n - 1;
+}
+
+/* Fails unless each stage has the standard input and output that a call of libc
+ * gave to it or to the caller. */
+static void assert_redirections_seen(void)
+{
+    static const enum fault_call calls[] = {FAULT_DUP2, FAULT_DUP, FAULT_PIPE};
+    struct puppet *p = puppet_with_files(input_file(""), output_file());
+    struct control control = control_open(p);
+    struct pipeline pipeline =
+        PIPELINE(PROBE("announce", "0", "gate", "2"), PROBE("announce", "1", "gate", "2"),
+                 PROBE("announce", "2", "gate", "2"));
+    struct probe probes[NDUP];
+
+    created.redirections.n = 0;
+    fault_watch(p, FAULT_SPAWN); /* which redirects out of sight */
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+        fault_observe(p, calls[i], note_redirections);
+    begin(p, run_pipeline(pipeline, IN, OUT));
+    control_await_probes(control, p, probes, NDUP);
+    for (size_t i = 0; i < NDUP && fault_count(p, FAULT_SPAWN) == 0; i++) {
+        struct fds fds = fds_of(probes[i].pid);
+
+        for (size_t k = 0; k < fds.n; k++)
+            if (fds.at[k].fd <= STDOUT_FILENO && !is_created_redirection(&fds.at[k]))
+                fail_msg("descriptor %d of stage %zu was set by no call of dup2(); call the "
+                         "function of libc",
+                         fds.at[k].fd, i);
+    }
+    control_open_gates(control);
+    assert_succeeds(finish(p));
 }
 
 TEST(a_failed_dup2_prevents_exec,
      "A stage whose dup2 fails ends with _exit(126) and does not run its program.")
 {
-    unsigned made = sweep_dup(FAULT_DUP2, "dup2", EBUSY) + sweep_dup(FAULT_DUP, "dup", EMFILE);
-
-    if (made == 0)
-        fail_msg("stages were started, but no call of dup2() was seen; call the function of libc");
+    sweep_dup(FAULT_DUP2, "dup2", EBUSY);
+    sweep_dup(FAULT_DUP, "dup", EMFILE);
+    assert_redirections_seen();
 }
 
 /* ---- stages that do not end by themselves ---------------------------------------- */

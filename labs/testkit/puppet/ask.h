@@ -18,8 +18,8 @@ void ask_open(int test_fd);
 int ask_socket(void);
 
 /* Sends a FRAME_ASK or FRAME_CALLBACK and sleeps until the test has answered;
- * no signal handler runs meanwhile.  errno stays as it is.  When the test cannot
- * be reached any more, the answer is 0 without flags. */
+ * no signal handler runs meanwhile.  errno stays as it is.  Ends the process when
+ * the test cannot be reached any more. */
 struct reply ask(struct frame *question);
 
 #endif

@@ -246,6 +246,19 @@ size_t process_descendants(pid_t root, pid_t *out, size_t max)
     return n;
 }
 
+bool process_program(pid_t pid, char *path, size_t size)
+{
+    struct identity own = take_owner_id(pid);
+    char link[32];
+    ssize_t n;
+
+    snprintf(link, sizeof link, "/proc/%d/exe", pid);
+    n = readlink(link, path, size - 1);
+    restore_own_id(own);
+    path[n > 0 ? n : 0] = '\0';
+    return n > 0;
+}
+
 pid_t process_parent(pid_t pid)
 {
     struct process_info info;

@@ -36,6 +36,10 @@ size_t process_children(pid_t pid, struct process_info *out, size_t max);
  * Returns their number. */
 size_t process_descendants(pid_t root, pid_t *out, size_t max);
 
+/* The program that a process executes, as /proc/PID/exe shows it; false when it
+ * cannot be read, or the process has ended. */
+bool process_program(pid_t pid, char *path, size_t size);
+
 /* The parent of a process, 0 when it is gone. */
 pid_t process_parent(pid_t pid);
 

@@ -8,6 +8,7 @@
  * that the submission started poll on the puppet's behalf.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "clock.h"
 #include "decisions.h"
@@ -36,34 +37,53 @@ __attribute__((noreturn)) static void fail_for_unreadable(const struct puppet *p
 
 enum { MAX_OTHERS = 256 };
 
-static bool is_puppet(pid_t pid)
+static const struct puppet *find_puppet(pid_t pid)
 {
     for (size_t i = 0; i < puppets_count(); i++)
         if (puppets_get(i)->pid == pid)
-            return true;
-    return false;
+            return puppets_get(i);
+    return NULL;
 }
 
-/* What the processes do that the submission started: children of a puppet, and
- * orphans. */
-static struct process_activity activity_of_others(void)
+/* What could wake a call, besides puppets that are in a call themselves. */
+struct others {
+    bool runnable, in_timed_sleep;
+    bool forked; /* a child of a puppet that has not called exec */
+};
+
+static void add_other(pid_t pid, const char *puppet_program, struct others *others)
 {
-    struct process_activity all = {0}, one;
+    const struct puppet *puppet = find_puppet(pid);
+    struct process_activity activity;
+    char program[512];
+
+    if ((puppet && puppet->busy) || !process_activity(pid, &activity))
+        return;
+    others->runnable |= activity.runnable;
+    others->in_timed_sleep |= activity.in_timed_sleep;
+    if (!puppet && activity.asleep && process_program(pid, program, sizeof program) &&
+        strcmp(program, puppet_program) == 0)
+        others->forked = true;
+}
+
+static struct others look_at_others(const struct puppet *p)
+{
+    struct others others = {0};
     pid_t pids[MAX_OTHERS];
     size_t n = process_descendants(session.sandbox, pids, MAX_OTHERS);
+    char program[512] = "";
 
-    for (size_t i = 0; i < n; i++) {
-        if (is_puppet(pids[i]) || !process_activity(pids[i], &one))
-            continue;
-        all.runnable |= one.runnable;
-        all.in_timed_sleep |= one.in_timed_sleep;
-    }
-    return all;
+    if (n > 1)
+        process_program(p->pid, program, sizeof program);
+    for (size_t i = 0; i < n; i++)
+        add_other(pids[i], program, &others);
+    return others;
 }
 
 static enum puppet_state settle(struct puppet *p, bool limits_allowed)
 {
-    struct process_activity before = {0}, now, others;
+    struct process_activity before = {0}, now;
+    struct others others = {0};
     struct deadline until = deadline_start();
     unsigned long nreceived;
     int quiet = 0;
@@ -90,8 +110,8 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
             continue;
         if (has_returned(p)) /* it replied before it waited for the next request */
             return PUPPET_RETURNED;
-        others = activity_of_others();
-        if (p->nreceived != nreceived || others.runnable) {
+        others = look_at_others(p);
+        if (p->nreceived != nreceived || others.runnable || others.forked) {
             quiet = 0; /* it slept until its question was answered, or may be woken */
             continue;
         }
@@ -101,6 +121,9 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
             return PUPPET_POLLING;
         return PUPPET_BLOCKED;
     } while (deadline_look_again(&until));
+    if (others.forked)
+        test_fail("%s: a child process is there that has not called exec, and may wake it",
+                  p->doing);
     test_fail("%s: neither returned nor went to sleep", p->doing);
 }
 
