@@ -8,7 +8,7 @@ static void *malloc_by_thread(size_t size)
     pthread_t thread;
     void *block = NULL;
 
-    if (pthread_create(&thread, NULL, (void *(*)(void *))malloc, (void *)size) == 0)
+    if (pthread_create(&thread, NULL, (void *(*)(void *))(void *)malloc, (void *)size) == 0)
         pthread_join(thread, &block);
     return block;
 }
