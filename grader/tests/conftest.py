@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 from sandboxes import PROTECTING, available_kind
 
 from labkit.lab.kit import build_kit
@@ -11,6 +12,20 @@ from labkit.lab.new import new_lab
 from labkit.sandbox.interface import KINDS, SandboxKind
 
 REPOSITORY = Path(__file__).parents[2]
+
+# Random input.  `make test` draws the same few examples every time; `make fuzz` draws others, and
+# reduces what it finds.
+ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", ANY_SPEED, max_examples=5000)
+settings.register_profile(
+    "test",
+    ANY_SPEED,
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
+settings.load_profile("test")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.batch import MAX_NAME_BYTES, result_folder
@@ -560,16 +560,8 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
 NAMES = st.binary(min_size=1, max_size=40).map(
     lambda b: b.replace(b"/", b"_").replace(b"\0", b"_").decode("utf-8", "surrogateescape")
 ).filter(lambda n: n not in (".", ".."))  # fmt: skip
-QUICK = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],
-    database=None,
-)
 
 
-@QUICK
 @given(NAMES)
 def test_any_name_can_be_printed(name: str) -> None:
     """Every name becomes one line of printable characters that can be encoded."""
@@ -579,7 +571,6 @@ def test_any_name_can_be_printed(name: str) -> None:
     assert len(printable(name)) <= 80
 
 
-@QUICK
 @given(names=st.sets(NAMES, max_size=5), good=st.booleans())
 def test_other_files_with_any_name_do_no_harm(names: set[str], *, good: bool) -> None:
     """Names may contain newlines, dashes, escapes and bytes that are not UTF-8."""
@@ -604,7 +595,6 @@ def test_other_files_with_any_name_do_no_harm(names: set[str], *, good: bool) ->
 ARCHIVES = [pack({"buddy.c": SOURCE, "d/x": b"x" * 600}) for pack in PACKERS.values()]
 
 
-@QUICK
 @given(
     packed=st.sampled_from(ARCHIVES),
     changes=st.lists(st.tuples(st.integers(0, 3000), st.binary(min_size=1, max_size=8))),

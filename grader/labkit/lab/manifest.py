@@ -159,6 +159,8 @@ def load_lab(root: Path, name: str) -> Lab:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ManifestError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise ManifestError(f"{path}: its values are nested too deeply") from error
     return parse_lab(table, labdir=labdir, soldir=soldir, sources=read_sources(labdir))
 
 

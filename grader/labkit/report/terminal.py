@@ -20,7 +20,7 @@ MARKS: Final = {"pass": "passed", "fail": "FAILED", "error": "GRADER ERROR"}
 
 def summary(result: Result, folder: Path | None) -> str:
     """The score, the failed tests with their messages, and the path of the complete feedback."""
-    return "\n".join(_summary(result, folder))
+    return "\n".join(_no_command(line) for line in _summary(result, folder))
 
 
 def _summary(result: Result, folder: Path | None) -> Iterator[str]:
@@ -38,7 +38,7 @@ def _summary(result: Result, folder: Path | None) -> Iterator[str]:
         for test in result.failed:
             if test in not_run:
                 continue
-            yield f"  {MARKS[test.status]:6}  {test.shown.name}: {test.shown.rule}"
+            yield f"  {MARKS[test.status]:6}  {test.shown.name}: {one_line(test.shown.rule)}"
             yield from _indented(test.shown.message)
         if not_run:
             yield f"  not run: {len(not_run)} of {len(result.tests)} tests"
@@ -49,9 +49,14 @@ def _summary(result: Result, folder: Path | None) -> Iterator[str]:
 def _indented(text: str) -> Iterator[str]:
     lines = without_controls(text).strip("\n").split("\n") if text.strip() else []
     for line in lines[:MAX_LINES]:
-        yield "          " + COMMAND.sub(r"\1\2 ", line)
+        yield "          " + line
     if len(lines) > MAX_LINES:
         yield f"          [{len(lines) - MAX_LINES} more lines]"
+
+
+def _no_command(line: str) -> str:
+    """A line that no CI runner obeys."""
+    return COMMAND.sub(r"\1\2 ", line)
 
 
 def class_table(title: str, rows: Sequence[ClassEntry]) -> "Table":
@@ -66,7 +71,9 @@ def class_table(title: str, rows: Sequence[ClassEntry]) -> "Table":
     table.add_column("time", justify="right", no_wrap=True)
     for row in rows:
         seconds = f"{row.result.seconds:.2f} s" if row.result else ""
-        table.add_row(Text(one_line(row.name)), _score(row), Text(_failed(row)), seconds)
+        table.add_row(
+            Text(_no_command(one_line(row.name))), _score(row), Text(_failed(row)), seconds
+        )
     return table
 
 
@@ -78,7 +85,7 @@ def _score(row: ClassEntry) -> str:
 
 def _failed(row: ClassEntry) -> str:
     if row.result is None:
-        return one_line(row.problem)
+        return _no_command(one_line(row.problem))
     if row.result.status == "incomplete":
         return "interrupted"
     if not row.result.build.ok:
@@ -94,4 +101,4 @@ def _failed(row: ClassEntry) -> str:
     ]
     if len(shown) > MAX_FAILED:
         shown = [*shown[:MAX_FAILED], f"and {len(shown) - MAX_FAILED} more"]
-    return "\n".join(shown)
+    return "\n".join(_no_command(one_line(line)) for line in shown)
