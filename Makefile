@@ -24,7 +24,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-.PHONY: help grade test verify attacks bench soak doctor packages test-packages clean
+.PHONY: help grade test verify attacks bench soak doctor packages test-packages clean fuzz
 
 help:
 	@echo 'make grade                       grade a sample class of lab $(LAB)'
@@ -34,6 +34,7 @@ help:
 	@echo 'make verify LAB=NN-name          prove one lab'
 	@echo 'make test                        run all checks of the project'
 	@echo 'make attacks                     grade all attack pairs with every test of their labs'
+	@echo 'make fuzz                        test what reads untrusted input with random input'
 	@echo 'make bench LAB=NN-name           measure the speed of the grader and the reference'
 	@echo 'make soak LAB=NN-name            run every test 200 times on a busy machine'
 	@echo 'make soak GRADINGS=1000          grade good, bad and hostile submissions in one process'
@@ -59,6 +60,10 @@ attacks: .venv/tests-ready
 bench: .venv/tests-ready
 	@.venv/bin/python -P grader/bench "$$LAB"
 	@if [ -e 'solutions/$(LAB)/bench/Makefile' ]; then $(MAKE) -C 'solutions/$(LAB)/bench'; fi
+
+fuzz: .venv/tests-ready
+	@$(MAKE) -C grader/fuzz fuzz
+	@.venv/bin/pytest -q --hypothesis-profile=fuzz grader/tests/test_fuzz.py
 
 doctor: .venv/ready
 	@$(LABKIT) doctor

@@ -34,7 +34,8 @@ C_STEPS: Final = {
         *(f"-I{path}" for path in ("labs/testkit", *sorted(map(str, Path("labs").glob("[0-9]*"))))),
     ),
 }
-C_FOLDERS: Final = ("labs", "solutions", "grader/labkit", "grader/tests", "grader/bench")
+GRADER_FOLDERS: Final = ("grader/labkit", "grader/tests", "grader/bench", "grader/fuzz")
+C_FOLDERS: Final = ("labs", "solutions", *GRADER_FOLDERS)
 PROCESSES: Final = str(2 * len(os.sched_getaffinity(0)))  # many tests wait for a timeout
 
 

@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[2]
 # Random input.  `make test` draws the same few examples every time; `make fuzz` draws others, and
 # reduces what it finds.
 ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fuzz", ANY_SPEED, max_examples=5000)
+settings.register_profile("fuzz", ANY_SPEED, max_examples=1000)
 settings.register_profile(
     "test",
     ANY_SPEED,
