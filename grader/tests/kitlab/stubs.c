@@ -1,4 +1,5 @@
 /* stubs.c - strange.h as the tests call it. */
+#include "libc_calls.h"
 #include "strange.h"
 #include "stub.h"
 
@@ -39,3 +40,13 @@ STUB(int, read_after_the_thread, (int fd), fd)
 STUB(int, child_and_grandchild_write, (int *number), number)
 STUB(int, read_fork_server_memory, (void))
 STUB(int, missing_function, (void))
+
+/* libc_calls.h */
+STUB(int, make_call, (int libc_call, int place), libc_call, place)
+STUB(int, allocate_within_libc, (void))
+STUB(void *, allocate_at_the_end, (size_t bytes), bytes)
+STUB(int, allocate_and_free, (void))
+STUB(int, read_behind_a_block, (size_t bytes), bytes)
+STUB(int, vector_read, (int fd), fd)
+STUB(int, vector_write, (int fd), fd)
+STUB(int, write_bytes, (int fd, int n), fd, n)
