@@ -59,6 +59,7 @@ int read_behind_a_block(size_t bytes);   /* allocates it, and frees it */
 int allocate_and_free(void);             /* one block by each function; the sum of their bytes */
 int vector_read(int fd);                 /* three buffers of 2, 3 and 4 bytes */
 int vector_write(int fd);
+int close_nothing(int n);       /* n calls of close(-1) */
 int write_bytes(int fd, int n); /* n calls of write(); how many failed */
 
 #endif
