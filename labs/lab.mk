@@ -34,7 +34,7 @@ STUDENT_FLAGS := -std=gnu11
 STUDENT_FLAGS += -O1 -g           # line numbers in gdb and Valgrind, code in source order
 STUDENT_FLAGS += -Wall -Wextra
 # Ubuntu's gcc has other defaults: more warnings, and calls to libc that
-# puppet/wrappers.c does not see.  With these flags it works as Debian's.
+# puppet/wrap_*.c does not see.  With these flags it works as Debian's.
 STUDENT_FLAGS += -U_FORTIFY_SOURCE -Wno-format-security
 STUDENT_FLAGS += -pthread
 SO_FLAGS := -fPIC -shared
@@ -57,6 +57,8 @@ MEMCHECK_FLAGS := --leak-check=full
 MEMCHECK_FLAGS += --show-leak-kinds=definite,indirect # "possibly lost" may be in use
 MEMCHECK_FLAGS += --errors-for-leak-kinds=definite,indirect
 MEMCHECK_FLAGS += --num-callers=20
+# The puppet's own malloc() is called, and not replaced, so that it can fail as planned.
+MEMCHECK_FLAGS += --soname-synonyms=somalloc=nouserintercepts
 VALGRIND_FACTOR := 20 # multiplies every time limit under Valgrind
 
 # ---- files ------------------------------------------------------------------

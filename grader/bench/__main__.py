@@ -27,6 +27,8 @@ from labkit.lab.sources import make
 ROOT: Final = Path(__file__).parents[2]
 LABKIT: Final = Path(sys.executable).parent / "labkit"
 ROUND_TRIPS: Final = Path(__file__).parent / "round_trips.c"
+QUESTIONS: Final = Path(__file__).parent / "questions.c"
+KITLAB: Final = ROOT / "grader" / "tests" / "kitlab"
 ROUNDS: Final = int(os.environ.get("ROUNDS", "7"))
 CALL_AIM_US: Final = 15.0
 SANDBOX_AIM_MS: Final = 10.0
@@ -92,10 +94,16 @@ def _print_grading(ms: Mapping[str, float]) -> None:
 
 
 def _print_calls(places: Places) -> None:
-    target = f"BUILD={places.build}/calls"
-    make(places.lab.labdir, target, f"HIDDEN={ROUND_TRIPS}", "graded", "kit")
-    us = statistics.median(_round_trip(places) for _ in range(ROUNDS))
-    _row("a remote call", f"{us:.1f} us", aim=f"{CALL_AIM_US:g} us")
+    calls, questions = places.build / "calls", places.build / "questions"
+    make(places.lab.labdir, f"BUILD={calls}", f"HIDDEN={ROUND_TRIPS}", "graded", "kit")
+    make(KITLAB, f"BUILD={questions}", f"HIDDEN={QUESTIONS}", "build", "graded")
+    for what, test, build, library in (
+        ("a remote call", "round_trips", calls, places.build / "submission.so"),
+        ("a callback, CPU time of both sides", "callbacks", questions, None),
+        ("an armed call, CPU time of both sides", "armed_calls", questions, None),
+    ):
+        us = statistics.median(_microseconds(build, test, library) for _ in range(ROUNDS))
+        _row(what, f"{us:.1f} us", aim=f"{CALL_AIM_US:g} us")
     ms = []
     with compiled(places.lab, places.submission) as (submission, _):
         for _ in range(3 * ROUNDS):
@@ -113,13 +121,13 @@ def _row(what: str, value: str, ratio: str = "", aim: str = "") -> None:
     print(f"{what:40}{value:>10}  {ratio:16}{f'aim: at most {aim}' if aim else ''}".rstrip())
 
 
-def _round_trip(places: Places) -> float:
-    calls = places.build / "calls"
+def _microseconds(build: Path, test: str, submission: Path | None) -> float:
+    """What a program of this directory prints as the time of one call."""
+    library = submission or build / "submission.so"
     done = _run(
-        calls / "test_graded", "--puppet", calls / "puppet",
-        "--submission", places.build / "submission.so", "round_trips",
+        build / "test_graded", "--puppet", build / "puppet", "--submission", library, test
     )  # fmt: skip
-    found = re.search(r"([\d.]+) us a call", done)
+    found = re.search(r"([\d.]+) us an? ", done)
     if found is None:
         raise LabkitError(f"no time in {done!r}")
     return float(found[1])

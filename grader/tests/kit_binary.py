@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,11 +14,17 @@ def names_of_tests(source: Path) -> list[str]:
     return re.findall(r"^TEST\((\w+),", source.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
-def run_binary(binary: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a test binary of a build directory with a fork server of its own."""
+def run_binary(
+    binary: Path, *arguments: str, prefix: Sequence[str] = (), user: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a test binary of a build directory with a fork server of its own.
+
+    prefix: a command that runs it; user: the uid, if it is another one.
+    """
     build = binary.parent
     return subprocess.run(
         [
+            *prefix,
             binary,
             f"--puppet={build}/puppet",
             f"--submission={build}/submission.so",
@@ -28,4 +35,5 @@ def run_binary(binary: Path, *arguments: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
+        user=user,
     )

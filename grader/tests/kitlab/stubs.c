@@ -1,4 +1,6 @@
 /* stubs.c - strange.h as the tests call it. */
+#include "hostile.h"
+#include "libc_calls.h"
 #include "strange.h"
 #include "stub.h"
 
@@ -39,3 +41,38 @@ STUB(int, read_after_the_thread, (int fd), fd)
 STUB(int, child_and_grandchild_write, (int *number), number)
 STUB(int, read_fork_server_memory, (void))
 STUB(int, missing_function, (void))
+
+/* libc_calls.h */
+STUB(int, make_call, (int libc_call, int place), libc_call, place)
+STUB(int, allocate_within_libc, (void))
+STUB(void *, allocate_at_the_end, (size_t bytes), bytes)
+STUB(int, allocate_and_free, (void))
+STUB(int, read_behind_a_block, (size_t bytes), bytes)
+STUB(int, vector_read, (int fd), fd)
+STUB(int, vector_write, (int fd), fd)
+STUB(int, close_nothing, (int n), n)
+STUB(int, write_bytes, (int fd, int n), fd, n)
+
+/* hostile.h */
+STUB(long, call_six, (void *function, long first), function, first)
+STUB(long, call_times, (void *function, long n), function, n)
+STUB(int, call_then_read, (void *function, long n, int fd), function, n, fd)
+STUB(long, call_with_undefined_registers, (void *function, long argument), function, argument)
+STUB(long, call_in_threads, (void *function, int threads, long n), function, threads, n)
+STUB(int, call_in_child, (void *function), function)
+STUB(int, call_for_ever, (void *function), function)
+STUB(int, sum_despite, (int disposition, const char *buf, size_t len), disposition, buf, len)
+STUB(int, raise_segv, (void))
+STUB(int, queue_segv, (const void *address), address)
+STUB(int, read_by_32_bits, (const char *p), p)
+STUB(int, hide, (void))
+STUB(int, become, (const char *program), program)
+STUB(pid_t, start_child, (const char *program), program)
+STUB(int, write_control, (void))
+STUB(int, unmap_control, (void))
+STUB(int, replace_control, (int armed), armed)
+STUB(int, close_kit_fds, (void))
+STUB(int, forge_questions, (int kind, int number, uint64_t word, int times), kind, number, word,
+     times)
+STUB(int, flood_with_questions, (int children), children)
+STUB(int, ask_in_threads, (int threads, int n), threads, n)

@@ -24,6 +24,7 @@
 #include "ask.h"
 #include "callbacks.h"
 #include "filter.h"
+#include "libc.h"
 #include "memory.h"
 #include "shared/channel.h"
 #include "submission.h"

@@ -10,9 +10,11 @@
 
 #include "shared/wire.h"
 #include "valgrind_log.h"
+#include "wrappers.h"
 
-/* For dl_iterate_phdr(): logs where the submission's code lies. */
-static int log_code(struct dl_phdr_info *info, size_t size, void *map)
+/* For dl_iterate_phdr(): tells Valgrind's log and the wrappers where the
+ * submission's code lies. */
+static int announce_code(struct dl_phdr_info *info, size_t size, void *map)
 {
     (void)size;
     if (info->dlpi_addr != ((struct link_map *)map)->l_addr)
@@ -21,8 +23,10 @@ static int log_code(struct dl_phdr_info *info, size_t size, void *map)
         const ElfW(Phdr) *part = &info->dlpi_phdr[i];
         unsigned long at = info->dlpi_addr + part->p_vaddr;
 
-        if (part->p_type == PT_LOAD && part->p_flags & PF_X)
-            log_submission_at(at, at + part->p_memsz);
+        if (part->p_type != PT_LOAD || !(part->p_flags & PF_X))
+            continue;
+        log_submission_at(at, at + part->p_memsz);
+        faults_submission_at(at, at + part->p_memsz);
     }
     return 1;
 }
@@ -38,7 +42,7 @@ static void *load(const char *path)
         log_submission_loaded();
         library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (library && dlinfo(library, RTLD_DI_LINKMAP, &map) == 0)
-            dl_iterate_phdr(log_code, map);
+            dl_iterate_phdr(announce_code, map);
     }
     return library;
 }

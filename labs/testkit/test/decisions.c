@@ -192,7 +192,7 @@ static struct decision decide_after(struct puppet *p, enum fault_call call, cons
 
 void decisions_ask(struct puppet *p, const struct message *m)
 {
-    enum fault_call call = m->frame.words[0];
+    uint64_t call = m->frame.words[0];
     struct waiting w = {.puppet = p, .tid = m->frame.tid, .ticket = m->frame.nonce};
     struct decision decision;
 

@@ -101,6 +101,7 @@ static int tear_down(void **state)
     (void)state;
     if (!passed) {
         failure_explain();
+        puppets_explain();
         faults_explain();
         any_hung |= failure_was_hang();
     }

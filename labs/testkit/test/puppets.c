@@ -115,6 +115,19 @@ void puppets_kill(void)
     current = NULL;
 }
 
+void puppets_explain(void)
+{
+    for (size_t i = 0; i < npuppets; i++) {
+        struct puppet *p = &puppets[i];
+
+        if (!p->busy || p->pidfd < 0)
+            continue;
+        if (p->describe_progress)
+            p->describe_progress(p);
+        fprintf(stderr, "in progress: %s\n", p->doing);
+    }
+}
+
 /* ---- the start ------------------------------------------------------------- */
 
 /* Once student code has run in the sandbox, its children may use up the limit

@@ -84,6 +84,9 @@ struct puppet *puppets_get(size_t index);
 void puppets_end(void);  /* ends all by _exit(0), after a test */
 void puppets_kill(void); /* kills all and forgets them, before the next test */
 
+/* After a failed test: prints the calls that have not returned. */
+void puppets_explain(void);
+
 struct puppet *current_or_new(void); /* starts one if there is none */
 bool puppet_is_dead(const struct puppet *);
 /* Waits; false when it is still alive after timeout_ms. */

@@ -22,6 +22,8 @@
 #include "shared/channel.h"
 #include "support.h"
 
+enum { MAX_ROUNDS = 4096 };
+
 static void keep(struct puppet *p, const struct message *m)
 {
     if (p->ninbox == MAX_INBOX)
@@ -98,16 +100,19 @@ void serve(unsigned timeout_us)
             receive(of[i]);
 }
 
+/* A socket's queue holds some hundred messages: what had been sent before is among
+ * the first ones, however many come meanwhile. */
 bool has_reply(struct puppet *p)
 {
     struct pollfd fds[MAX_PUPPETS];
     struct puppet *of[MAX_PUPPETS];
+    unsigned rounds = 0;
     size_t n;
 
     do {
         serve(0);
         n = list_sockets(fds, of);
-    } while (poll(fds, n, 0) > 0);
+    } while (poll(fds, n, 0) > 0 && ++rounds < MAX_ROUNDS);
     return p->ninbox > 0 || p->closed;
 }
 

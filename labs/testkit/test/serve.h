@@ -12,7 +12,7 @@
 /* Serves all puppets until something has come, or for timeout_us. */
 void serve(unsigned timeout_us);
 
-/* Serves until nothing more is there; whether the puppet has a reply, or its
+/* Serves what has been sent until now; whether the puppet has a reply, or its
  * socket is at its end. */
 bool has_reply(struct puppet *);
 
