@@ -39,9 +39,12 @@ struct decision enter(enum fault_call);
 /* After it: tells the test, if it wants to know. */
 void leave(const struct decision *);
 
-/* Whether allocations are armed, and one with this return address is the submission's
- * own.  libc's functions, fopen() for example, call the executable's malloc() too. */
+/* Whether allocations are armed or counted, and one with this return address is the
+ * submission's own.  libc's functions, fopen() for example, call the executable's
+ * malloc() too. */
 bool allocation_asks(const void *return_address);
+/* HEAP_ALLOCATED or HEAP_FREED: tells the test, if it counts. */
+void count_block(enum fault_call);
 /* Whether this process is a forked child of the puppet, while calls can ask. */
 bool in_armed_child(void);
 

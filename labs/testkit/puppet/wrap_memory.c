@@ -13,18 +13,21 @@
 extern void *__libc_malloc(size_t bytes);
 extern void *__libc_calloc(size_t n, size_t bytes);
 extern void *__libc_realloc(void *block, size_t bytes);
+extern void __libc_free(void *block);
 
 static struct {
     void *(*malloc)(size_t);
     void *(*calloc)(size_t, size_t);
     void *(*realloc)(void *, size_t);
-} glibc = {__libc_malloc, __libc_calloc, __libc_realloc};
+    void (*free)(void *);
+} glibc = {__libc_malloc, __libc_calloc, __libc_realloc, __libc_free};
 
 __attribute__((constructor)) static void find_glibc(void)
 {
     glibc.malloc = (__typeof__(glibc.malloc))libc_function("malloc");
     glibc.calloc = (__typeof__(glibc.calloc))libc_function("calloc");
     glibc.realloc = (__typeof__(glibc.realloc))libc_function("realloc");
+    glibc.free = (__typeof__(glibc.free))libc_function("free");
 }
 
 /* glibc's ends with a jump to realloc(), which would ask again. */
@@ -44,8 +47,9 @@ EXPORTED_BEGIN
 /* ---- allocations --------------------------------------------------------- */
 
 /* A call that need not ask ends with a jump to libc's function: the wrapper has no
- * frame in Memcheck's stacks. */
-#define WRAP_ALLOCATION(type, failure, name, function, params, ...)                                \
+ * frame in Memcheck's stacks.  is_new: whether the call, which returned `value`, has
+ * made a block. */
+#define WRAP_ALLOCATION(type, failure, is_new, name, function, params, ...)                        \
     __attribute__((noinline)) static type ask_##name params                                        \
     {                                                                                              \
         struct decision decision = enter(FAULT_MALLOC);                                            \
@@ -55,6 +59,8 @@ EXPORTED_BEGIN
             return failure;                                                                        \
         value = function(__VA_ARGS__);                                                             \
         leave(&decision);                                                                          \
+        if (is_new)                                                                                \
+            count_block(HEAP_ALLOCATED);                                                           \
         return value;                                                                              \
     }                                                                                              \
                                                                                                    \
@@ -65,19 +71,29 @@ EXPORTED_BEGIN
         return function(__VA_ARGS__);                                                              \
     }
 
-#define WRAP_POINTER(...) WRAP_ALLOCATION(void *, (errno = decision.error, NULL), __VA_ARGS__)
-#define WRAP_STRING(...) WRAP_ALLOCATION(char *, (errno = decision.error, NULL), __VA_ARGS__)
+#define WRAP_BLOCK(type, is_new, ...)                                                              \
+    WRAP_ALLOCATION(type, (errno = decision.error, NULL), is_new, __VA_ARGS__)
+#define WRAP_POINTER(...) WRAP_BLOCK(void *, value != NULL, __VA_ARGS__)
+#define WRAP_RESIZE(...) WRAP_BLOCK(void *, value != NULL && block == NULL, __VA_ARGS__)
+#define WRAP_STRING(...) WRAP_BLOCK(char *, value != NULL, __VA_ARGS__)
 
 WRAP_POINTER(malloc, glibc.malloc, (size_t bytes), bytes)
 WRAP_POINTER(calloc, glibc.calloc, (size_t n, size_t bytes), n, bytes)
-WRAP_POINTER(realloc, glibc.realloc, (void *block, size_t bytes), block, bytes)
-WRAP_POINTER(reallocarray, resize_array, (void *block, size_t n, size_t bytes), block, n, bytes)
+WRAP_RESIZE(realloc, glibc.realloc, (void *block, size_t bytes), block, bytes)
+WRAP_RESIZE(reallocarray, resize_array, (void *block, size_t n, size_t bytes), block, n, bytes)
 WRAP_POINTER(aligned_alloc, REAL(aligned_alloc), (size_t align, size_t bytes), align, bytes)
 WRAP_POINTER(memalign, REAL(memalign), (size_t align, size_t bytes), align, bytes)
-WRAP_ALLOCATION(int, decision.error, posix_memalign, REAL(posix_memalign),
+WRAP_ALLOCATION(int, decision.error, value == 0, posix_memalign, REAL(posix_memalign),
                 (void **block, size_t align, size_t bytes), block, align, bytes)
 WRAP_STRING(strdup, REAL(strdup), (const char *text), text)
 WRAP_STRING(strndup, REAL(strndup), (const char *text, size_t max), text, max)
+
+void free(void *block)
+{
+    if (block && allocation_asks(__builtin_return_address(0)))
+        count_block(HEAP_FREED);
+    glibc.free(block);
+}
 
 /* ---- memory mappings ---------------------------------------------------- */
 

@@ -59,7 +59,7 @@ bool allocation_asks(const void *return_address)
 {
     atomic_uchar *flags = armed;
 
-    return flags && atomic_load(&flags[FAULT_MALLOC]) &&
+    return flags && (atomic_load(&flags[FAULT_MALLOC]) || atomic_load(&flags[HEAP_ALLOCATED])) &&
            is_in_submission((uintptr_t)return_address);
 }
 
@@ -73,6 +73,14 @@ static struct reply ask_about(enum fault_call call, enum ask_phase phase)
     struct frame question = {.kind = FRAME_ASK, .words = {call, phase}};
 
     return ask(&question);
+}
+
+void count_block(enum fault_call change)
+{
+    atomic_uchar *flags = armed;
+
+    if (flags && atomic_load(&flags[change]))
+        ask_about(change, ASK_BEFORE);
 }
 
 /* Leaks are not reported by a process that the call creates, however it does

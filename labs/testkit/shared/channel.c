@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 union control_buffer {
     struct cmsghdr align;
@@ -37,6 +38,18 @@ int channel_send(int socket, const struct frame *frame, int fd)
     return sent < 0 ? -1 : 0;
 }
 
+/* The first descriptor of a message; closes the others. */
+static int take_first(struct cmsghdr *header)
+{
+    size_t n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    int fds[sizeof(union control_buffer) / sizeof(int)];
+
+    memcpy(fds, CMSG_DATA(header), n * sizeof(int));
+    for (size_t i = 1; i < n; i++)
+        close(fds[i]);
+    return fds[0];
+}
+
 ssize_t channel_receive_from(int socket, struct frame *frame, int *fd, pid_t *sender)
 {
     struct iovec part = {.iov_base = frame, .iov_len = sizeof *frame};
@@ -58,7 +71,7 @@ ssize_t channel_receive_from(int socket, struct frame *frame, int *fd, pid_t *se
         if (h->cmsg_level != SOL_SOCKET)
             continue;
         if (h->cmsg_type == SCM_RIGHTS)
-            memcpy(fd, CMSG_DATA(h), sizeof *fd);
+            *fd = take_first(h);
         if (h->cmsg_type == SCM_CREDENTIALS) {
             struct ucred credentials;
 

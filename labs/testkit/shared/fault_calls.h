@@ -62,7 +62,9 @@
     X(FAULT_SEMCTL, "semctl") \
     X(FAULT_MSGGET, "msgget") \
     X(FAULT_MSGSND, "msgsnd") \
-    X(FAULT_MSGRCV, "msgrcv")
+    X(FAULT_MSGRCV, "msgrcv") \
+    X(HEAP_ALLOCATED, "malloc") /* from here on: not a call, but a block that one */ \
+    X(HEAP_FREED, "free")       /* of the submission's has allocated or will free */
 /* clang-format on */
 
 #define FAULT_CALL_ENUMERATOR(name, function) name,

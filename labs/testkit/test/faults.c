@@ -122,7 +122,7 @@ void fault_clear(struct puppet *p)
     fault_release(p);
     p->fired = 0;
     p->displace = false;
-    for (int call = 0; call < FAULT_CALLS; call++) {
+    for (int call = 0; call < HEAP_ALLOCATED; call++) {
         p->calls[call] = 0;
         p->watched[call] = false;
         control_arm(p->number, call, false);

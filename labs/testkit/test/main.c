@@ -3,7 +3,7 @@
  *     test_X [--list] [--seed N]
  *            (--fork-server FD [--shared] | --puppet PATH --submission PATH)
  *            [--programs DIR] [--wrap "gdb --args"] [--timeout-factor N]
- *            [--overwrite-arena] [NAME...]
+ *            [--overwrite-arena] [--count-heap] [NAME...]
  *
  *     test_X --arguments-fd FD
  *
@@ -86,6 +86,20 @@ static void reset_signals(void)
         signal(fatal[i], SIG_DFL);
 }
 
+/* The blocks that the submission's code has allocated and not freed in this test, in
+ * all puppets: labkit compares the number with that of the run under Valgrind. */
+static void print_heap(void)
+{
+    long blocks = 0;
+
+    for (size_t i = 0; i < puppets_count(); i++) {
+        const struct puppet *p = puppets_get(i);
+
+        blocks += (long)p->calls[HEAP_ALLOCATED] - (long)p->calls[HEAP_FREED];
+    }
+    fprintf(stderr, "heap: %s %ld\n", session.test->name, blocks);
+}
+
 static void run(void **state)
 {
     (void)state;
@@ -94,6 +108,8 @@ static void run(void **state)
     puppets_end();
     arena_check();
     passed = true;
+    if (session.count_heap)
+        print_heap();
 }
 
 static int tear_down(void **state)
@@ -165,7 +181,7 @@ __attribute__((noreturn)) static void usage(const char *program)
             "usage: %s [--list] [--seed N]\n"
             "       (--fork-server FD [--shared] | --puppet PATH --submission PATH)\n"
             "       [--programs DIR] [--wrap COMMAND] [--timeout-factor N]\n"
-            "       [--overwrite-arena] [NAME...]\n"
+            "       [--overwrite-arena] [--count-heap] [NAME...]\n"
             "       %s --arguments-fd FD\n",
             program, program);
     exit(STATUS_USAGE);
@@ -211,7 +227,8 @@ static void read_options(int argc, char **argv)
         PROGRAMS,
         WRAP,
         FACTOR,
-        OVERWRITE
+        OVERWRITE,
+        HEAP
     };
     static const struct option options[] = {{"list", no_argument, NULL, LIST},
                                             {"seed", required_argument, NULL, SEED},
@@ -223,6 +240,7 @@ static void read_options(int argc, char **argv)
                                             {"wrap", required_argument, NULL, WRAP},
                                             {"timeout-factor", required_argument, NULL, FACTOR},
                                             {"overwrite-arena", no_argument, NULL, OVERWRITE},
+                                            {"count-heap", no_argument, NULL, HEAP},
                                             {0}};
     int option;
 
@@ -257,6 +275,9 @@ static void read_options(int argc, char **argv)
             break;
         case OVERWRITE:
             session.overwrite_arena = true;
+            break;
+        case HEAP:
+            session.count_heap = true;
             break;
         default:
             usage(argv[0]);

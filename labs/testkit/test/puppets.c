@@ -19,6 +19,7 @@
 
 #include "arena.h"
 #include "clock.h"
+#include "control.h"
 #include "failure.h"
 #include "fork_server_client.h"
 #include "session.h"
@@ -173,6 +174,8 @@ struct puppet *puppet_start(void)
     p->sandbox_pid = reply.words[0];
     npuppets++;
     handshake(p);
+    control_arm(p->number, HEAP_ALLOCATED, session.count_heap);
+    control_arm(p->number, HEAP_FREED, session.count_heap);
     snprintf(p->doing, sizeof p->doing, "the puppet");
     current = p;
     return p;

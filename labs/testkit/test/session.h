@@ -24,6 +24,7 @@ struct session {
     unsigned timeout_factor; /* for all limits: Valgrind is slow; 0: no limits */
     bool shared;             /* no private namespaces: others' objects are visible */
     bool overwrite_arena;    /* see overwrite.c */
+    bool count_heap;         /* print how many blocks a test leaves allocated */
     size_t ntests_chosen;
 
     int fork_server;       /* its socket, -1 when there is none */
