@@ -287,7 +287,7 @@ void fault_hold(struct puppet *, enum fault_call, unsigned nth);
 void fault_hold_before(struct puppet *, enum fault_call, unsigned nth);
 void fault_release(struct puppet *);
 /* Calls `observer` when such a call has returned, before the process continues; after
- * fork in the child as well.  So a test compares what the kernel shows then with
+ * fork in the child as well; for exec, when it is about to be made.  So a test compares what the kernel shows then with
  * the calls that it has seen.  `process` is the one that made the call, or the
  * child. */
 typedef void fault_observer(struct puppet *, pid_t process);

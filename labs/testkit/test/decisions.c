@@ -117,6 +117,10 @@ static void apply(struct puppet *p, struct fault *fault, unsigned nth, const str
         decision->answer.flags |= ANSWER_ASK_AFTER;
         return;
     }
+    if (fault->kind == FAULT_OBSERVE && fault->call == FAULT_EXEC) {
+        fault->observer(p, m->sender);
+        return;
+    }
     if (fault->kind == FAULT_OBSERVE) {
         decision->answer.flags |= ANSWER_ASK_AFTER;
         return;
