@@ -124,7 +124,12 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
     if (others.forked)
         test_fail("%s: a child process is there that has not called exec, and may wake it",
                   p->doing);
-    test_fail("%s: neither returned nor went to sleep", p->doing);
+    test_fail("%s: neither returned nor went to sleep (%s%s%s)", p->doing,
+              before.asleep     ? "asleep"
+              : before.runnable ? "running"
+                                : "stopped",
+              decisions_delay(p) ? ", paused by the test" : "",
+              others.runnable ? ", and another process is running" : "");
 }
 
 enum puppet_state puppet_settle(struct puppet *p)
