@@ -91,12 +91,12 @@ class Uid:
 
     def _start(self, job: Job) -> tuple[Sandbox, str]:
         """Starts the launcher; its error and exit status if it did not execute the program."""
-        program = seccomp.program(ptrace=job.ptrace)
+        program, start = seccomp.program(ptrace=job.ptrace), str(launcher())
         lease = uids.lease()
         directory = temporary_directory() / f"labkit-sandbox-{os.urandom(8).hex()}"
         filter_fd = bytes_fd(program)
         ours, theirs = os.pipe()
-        argv = [str(launcher()), "--first-to-die", *identity_options(lease, job.group)]
+        argv = [start, "--first-to-die", *identity_options(lease, job.group)]
         argv += [f"--filter={filter_fd}", f"--report={theirs}", *limit_options(job.limits)]
         argv += [f"--tmp={directory}", f"--chdir={job.cwd or directory}", *_paths(job)]
         argv += [*keep_options(job.fds), "--", *map(str, job.argv)]
