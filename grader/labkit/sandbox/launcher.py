@@ -48,7 +48,10 @@ def _compiled(build: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             new = Path(folder, name)
-            subprocess.run([gcc, *FLAGS, "-o", new, SOURCE], capture_output=True, check=True)
+            argv = [gcc, *FLAGS, "-o", new, SOURCE]
+            path_of_tools = f"{os.environ.get('PATH', '')}:/usr/bin:/bin"  # gcc starts as and ld
+            env = os.environ | {"PATH": path_of_tools}
+            subprocess.run(argv, env=env, capture_output=True, check=True)
             new.rename(path)
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace")
