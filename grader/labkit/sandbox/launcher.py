@@ -48,7 +48,7 @@ def _compiled(build: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             new = Path(folder, name)
-            argv = [gcc, *FLAGS, "-o", new, SOURCE]
+            argv = [gcc, *FLAGS, "-o", str(new), str(SOURCE)]
             path_of_tools = f"{os.environ.get('PATH', '')}:/usr/bin:/bin"  # gcc starts as and ld
             env = os.environ | {"PATH": path_of_tools}
             subprocess.run(argv, env=env, capture_output=True, check=True)
