@@ -160,6 +160,7 @@ def _state() -> str:
         path = shutil.which(tool)
         parts.append(str(os.stat(path).st_mtime_ns) if path else "missing")  # noqa: PTH116
     parts += [_text(path) for path in SWITCHES]
+    parts.append(str(os.stat("/proc/self/ns/pid").st_ino))  # noqa: PTH116  (of the container)
     return " ".join(parts)
 
 

@@ -124,7 +124,8 @@ def _lock_folder() -> Path:
             status.st_uid == os.geteuid()
             and status.st_mode & 0o077 == 0
             and not folder.is_symlink()
+            and os.access(folder, os.W_OK)
         ):
             return folder
-        problems.append(f"{folder} is not a directory that only root can use")
+        problems.append(f"{folder} is not a directory that root, and nobody else, can use")
     raise GraderError("no directory for the locks of sandbox uids: " + "; ".join(problems))
