@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 from processes import WAIT_SECONDS, descendants, processes_with, wait_until
+from student_folder import ROOT
 
 from labkit.sandbox.launcher import landlock_abi
 from labkit.sandbox.uid import need_message_queues
@@ -24,6 +25,17 @@ UNPRIVILEGED: Final = (  # as docker run --cap-drop ALL and --cap-add for these 
     *("setpriv", "--no-new-privs", "--inh-caps=-all"),
     "--bounding-set=-all,+setuid,+setgid,+kill",
 )
+# Arguments: the new root, three directories to show in it, and a command.
+CONTAINER_SCRIPT: Final = f"""set -e
+root=$1; mount --bind / "$root"; mount --rbind /dev "$root/dev"; mount -t proc none "$root/proc"
+mount -t mqueue none "$root/dev/mqueue"; mount -t tmpfs -o size=512m,mode=1777 none "$root/tmp"
+for each in "$2" "$3" "$4"; do mkdir -p "$root$each"; mount --bind "$each" "$root$each"; done
+mount -o remount,bind,ro "$root"; shift 4
+exec chroot "$root" {" ".join(UNPRIVILEGED)} "$@"
+"""
+CONTAINER: Final = (
+    *("unshare", "--mount", "--pid", "--fork", "--ipc", "sh", "-c", CONTAINER_SCRIPT, "sh"),
+)
 SHOWS_COMMAND_LINES: Final = """#include "twice.h"
 #include <stdlib.h>
 int twice_twice(int number)
@@ -32,6 +44,11 @@ int twice_twice(int number)
     return number;
 }
 """
+
+MAY_MOUNT: Final = pytest.mark.skipif(
+    subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0,
+    reason="only root with all capabilities can make a container",
+)
 
 
 def labkit(
@@ -212,21 +229,32 @@ def test_a_uid_sandbox_grades_a_fresh_clone(new_lab_root: Path, tmp_path: Path) 
         shutil.rmtree(opened)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="sandboxes of kind uid need root")
+@MAY_MOUNT
 def test_an_unprivileged_container_can_grade(new_lab_root: Path, tmp_path: Path) -> None:
-    """Root there has three capabilities; without them setpriv makes this process such a root.
+    """Its root is read-only, /tmp has a size, and its superuser has three capabilities."""
+    folder = hand_in(tmp_path / "doe", RIGHT)
+    (tmp_path / "root").mkdir()
+    grade = [str(LABKIT), "--root", str(new_lab_root), "grade", LAB, str(folder)]
+    done = subprocess.run(
+        [*CONTAINER, str(tmp_path / "root"), *map(str, (ROOT, new_lab_root, folder)), *grade],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"LABKIT_BUILD": str(new_lab_root / "build")},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "100 of 100 points" in done.stdout
+    assert "sandbox uid" in done.stdout
 
-    Where it may not mount /dev/mqueue, that must have been mounted; else the message says how.
-    """
+
+@MAY_MOUNT
+def test_a_container_without_message_queues_is_refused(new_lab_root: Path, tmp_path: Path) -> None:
+    """Root without the capability to mount cannot do it itself; the message has the command."""
     folder = hand_in(tmp_path / "doe", RIGHT)
     command = [*UNPRIVILEGED, str(LABKIT), "--root", str(new_lab_root)]
     command += ["grade", LAB, str(folder), "--box", "uid"]
-    env = os.environ | {"LABKIT_BUILD": str(new_lab_root / "build")}
     need_message_queues()
-    done = subprocess.run(command, capture_output=True, text=True, env=env)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "100 of 100" in done.stdout
     unmounted = ["unshare", "--mount", "sh", "-c", 'umount /dev/mqueue && exec "$@"', "sh"]
+    env = os.environ | {"LABKIT_BUILD": str(new_lab_root / "build")}
     done = subprocess.run([*unmounted, *command], capture_output=True, text=True, env=env)
     assert done.returncode == 3
     assert "mount -t mqueue none /dev/mqueue" in done.stderr + done.stdout
