@@ -28,8 +28,11 @@ KNOWN: Final = frozenset(
         "leak_without_a_frame_06",
         "objects_truncated_06",
         "objects_unlistable_06",
+        "preflight_adapted_06",
+        "preflight_remembered_06",
         "semaphores_used_up_06",
         "tmp_unwritable_04",
+        "watcher_program_06",
     }
 )
 CASES: Final = [
