@@ -30,6 +30,7 @@ KNOWN: Final = frozenset(
         "objects_unlistable_06",
         "preflight_adapted_06",
         "preflight_remembered_06",
+        "scripts_read_06",
         "semaphores_used_up_06",
         "tmp_unwritable_04",
         "watcher_program_06",
