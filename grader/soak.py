@@ -29,6 +29,7 @@ ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "grader/tests"))
 
 import attack_pairs  # noqa: E402
+from own_uids import left_behind, own_uids  # noqa: E402
 from target_lab import ATTACKS, make_target  # noqa: E402
 
 from labkit.errors import GraderError  # noqa: E402
@@ -40,10 +41,9 @@ from labkit.proof.broken import broken_paths, load_broken, write_broken  # noqa:
 from labkit.proof.inspection import accepted_folders  # noqa: E402
 from labkit.proof.load import busy_machine  # noqa: E402
 from labkit.result import MEMCHECK, Result  # noqa: E402
-from labkit.sandbox import uids  # noqa: E402
 from labkit.sandbox.interface import Kind  # noqa: E402
+from labkit.sandbox.uids import VARIABLE  # noqa: E402
 
-SHARED_DIRECTORIES: Final = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue")
 TESTS: Final = 3  # of a submission that is not hostile
 VALGRIND_EVERY: Final = 8
 SAMPLES: Final = 20  # of the memory in use
@@ -156,64 +156,6 @@ class Inventory:
             except FileNotFoundError:
                 continue  # the descriptor of listdir() itself
         return cls(frozenset(open_now), len(tasks), frozenset(children))
-
-
-class Leases:
-    """Records every uid that is leased, so that what it left can be found."""
-
-    def __init__(self) -> None:
-        self.used: set[int] = set()
-        self._lease = uids.lease
-
-    def __enter__(self) -> "Leases":
-        def recorded(*arguments: object, **options: object) -> uids.Lease:
-            lease = self._lease(*arguments, **options)
-            self.used.add(lease.uid)
-            return lease
-
-        uids.lease = recorded
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        uids.lease = self._lease
-
-    def left(self) -> Iterator[str]:
-        """Processes, files, IPC objects and keys of these uids.
-
-        Another grader on this machine may use one of them now: only what stays counts.
-        """
-        found = set(_of_uids(self.used))
-        for _ in range(5):
-            if found:
-                time.sleep(1)
-                found &= set(_of_uids(self.used))
-        yield from sorted(found)
-
-
-def _of_uids(used: set[int]) -> Iterator[str]:
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdigit() and folder.stat().st_uid in used:
-                yield f"process {folder.name}"
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    for name in SHARED_DIRECTORIES:
-        for path in Path(name).glob("*"):
-            try:
-                if path.stat(follow_symlinks=False).st_uid in used:
-                    yield f"file {path}"
-            except FileNotFoundError:
-                continue
-    for kind in ("shm", "msg", "sem"):
-        head, *lines = Path("/proc/sysvipc", kind).read_text().splitlines()
-        for line in lines:
-            row = dict(zip(head.split(), line.split(), strict=False))
-            if {int(row["uid"]), int(row["cuid"])} & used:
-                yield f"System V {kind} {row['msqid' if kind == 'msg' else kind + 'id']}"
-    for line in Path("/proc/key-users").read_text().splitlines():
-        uid, _, counts = line.strip().partition(":")
-        if int(uid) in used and int(counts.split()[1].partition("/")[0]) > 0:
-            yield f"keys of uid {uid}: {counts}"
 
 
 def memory_kib() -> int:
@@ -341,6 +283,7 @@ def main() -> int:
     parser.add_argument("--load", type=int, default=0, help="processes that busy-wait beside")
     parser.add_argument("--reference", metavar="LAB", help="grade only this lab's reference")
     options = parser.parse_args()
+    os.environ[VARIABLE] = own_uids()
     with ExitStack() as stack:
         work = Path(stack.enter_context(TemporaryDirectory(prefix="labkit-soak-")))
         target = make_target(work / "target")
@@ -349,10 +292,9 @@ def main() -> int:
         stack.enter_context(busy_machine(options.load))
         (work / "gradings").mkdir()
         before = Inventory.take()
-        with Leases() as leases:
-            tally = soak(options, target, work / "gradings")
+        tally = soak(options, target, work / "gradings")
         after = Inventory.take()
-        left = list(leases.left())
+        left = left_behind()
     return report(tally, left, before, after)
 
 

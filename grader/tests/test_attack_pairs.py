@@ -22,27 +22,18 @@ FULL: Final = os.environ.get("LABKIT_ATTACKS") == "full"
 # Gains that are known; each is removed with its cause.
 KNOWN: Final = frozenset(
     {
-        "announcements_by_siblings_04",
         "behaves_under_valgrind_06",
         "dev_shm_filled_06",
-        "fault_spent_in_a_child_04",
         "helper_killed_06",
-        "helper_process_04",
         "leak_without_a_frame_06",
         "objects_truncated_06",
         "objects_unlistable_06",
-        "preflight_forks_04",
-        "preflight_holds_06",
-        "preflight_locks_06",
-        "preflight_maps_06",
-        "preflight_pipes_04",
-        "questions_forged_04",
-        "request_assembled_06",
+        "preflight_adapted_06",
+        "preflight_remembered_06",
+        "scripts_read_06",
         "semaphores_used_up_06",
-        "socket_closed_in_stages_04",
         "tmp_unwritable_04",
-        "watcher_thread_06",
-        "watcher_timer_06",
+        "watcher_program_06",
     }
 )
 CASES: Final = [

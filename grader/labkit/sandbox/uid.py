@@ -256,5 +256,5 @@ def _sysv_objects(kind: str, uid: int) -> list[str]:
     for line in lines[1:]:
         row = dict(zip(head, line.split(), strict=False))
         if str(uid) in (row["uid"], row["cuid"]):
-            found.append(row[f"{kind}id"])
+            found.append(row["msqid" if kind == "msg" else f"{kind}id"])
     return found
