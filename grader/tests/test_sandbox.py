@@ -1,5 +1,6 @@
 """Sandboxes of every kind that this machine can make: limits, deadline, sweep."""
 
+import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -12,9 +13,9 @@ from labkit.errors import GraderError
 from labkit.grading.working_directory import working_directory
 from labkit.lab.kit import Kit
 from labkit.sandbox.detect import readable_secret
-from labkit.sandbox.interface import Job, Mount, SandboxKind, run_job
-from labkit.sandbox.uids import lease, pool
-from labkit.sandbox.watch import Ended
+from labkit.sandbox.interface import Job, Mount, SandboxKind, end_sandbox, run_job
+from labkit.sandbox.uids import LOCK_DIRECTORIES, lease, pool
+from labkit.sandbox.watch import Ended, Sink, Watch
 
 
 def test_the_status_and_output_of_a_job_are_returned(kind: SandboxKind) -> None:
@@ -140,6 +141,22 @@ def test_no_two_sandboxes_share_a_uid() -> None:
     assert all(each.uid in pool() for each in leases)
     for each in leases:
         each.release()
+
+
+def test_sandboxes_that_share_objects_run_one_at_a_time() -> None:
+    """In kind uid, names of shared objects that two submissions choose cannot collide."""
+    kind = available_kind("uid")
+    sandbox = kind.start(Job(argv=("sleep", "60"), mounts=(), limits=LIMITS))
+    fd = os.open(next(d for d in LOCK_DIRECTORIES if d.is_dir()) / "turn", os.O_RDWR)
+    try:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        end_sandbox(sandbox, Watch({sandbox.output: Sink(0)}))
+        os.close(fd)
+    assert sandbox.turn is not None
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(sandbox.turn)
 
 
 def test_a_path_outside_all_mounts_is_a_grader_error() -> None:

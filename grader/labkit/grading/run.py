@@ -297,7 +297,6 @@ def _run_binary(
     """
     if submission.cancel.is_set:
         raise Interrupted
-    started = time.monotonic()
     kills = _out_of_memory_kills()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
@@ -312,6 +311,7 @@ def _run_binary(
             ptrace=log is None,
         )
         sandbox = submission.sandbox.start(job)
+        started = time.monotonic()  # it may have waited for its turn
         factor = submission.kit.valgrind_factor if log else 1
         try:
             test, said = _start_binary(

@@ -57,6 +57,7 @@ class Sandbox:
     lease: uids.Lease | None
     kind: "SandboxKind"
     directory: Path | None = None  # to be removed afterwards
+    turn: int | None = None  # see uids.take_turn()
 
     @property
     def pid(self) -> int:

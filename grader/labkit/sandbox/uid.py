@@ -73,6 +73,18 @@ class Uid:
             )
         need_message_queues()
         hide_arguments()
+        turn = uids.take_turn() if job.devices else None
+        try:
+            sandbox = self._start_when_possible(job)
+        except BaseException:
+            if turn is not None:
+                os.close(turn)
+            raise
+        sandbox.turn = turn
+        return sandbox
+
+    def _start_when_possible(self, job: Job) -> Sandbox:
+        """Starts the job, again if a resource is lacking."""
         started = time.monotonic()
         while True:
             live = self.live
@@ -132,6 +144,8 @@ class Uid:
             self.kill(sandbox)
             self._sweep(_uid(sandbox))
         finally:
+            if sandbox.turn is not None:
+                os.close(sandbox.turn)
             with self.changed:
                 self.live -= 1
                 self.changed.notify_all()
