@@ -1,6 +1,7 @@
 """Valgrind's log: which findings count, and when it is complete."""
 
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -59,9 +60,28 @@ def test_a_forked_child_is_told_what_it_did() -> None:
     )
 
 
-def test_a_finding_without_a_frame_of_the_students_does_not_count() -> None:
-    """Errors of the kit or libc are not the student's."""
-    assert parse(INVALID + ENDED, files=["other.c"]).findings == ()
+KITS: Final = "==5==    by 0x10B100: main (main.c:90)\n==5==  Address"
+
+
+def test_an_error_without_a_frame_of_the_students_does_not_count() -> None:
+    """Errors of the kit or libc are not the student's: below them is the kit's main()."""
+    kits = INVALID.replace("==5==  Address", KITS)
+    assert parse(kits + ENDED, files=["other.c"]).findings == ()
+
+
+def test_a_thread_without_a_frame_of_the_students_is_the_students() -> None:
+    """It can begin with a function of libc; the kit has no threads."""
+    [finding] = parse(INVALID + ENDED, files=["other.c"]).findings
+    assert finding.where == (Place("put", "submission.so", 0),)
+    assert parse(INVALID.replace("==5==", "==7==") + ENDED, files=["other.c"]).findings == ()
+
+
+def test_a_leak_without_a_frame_of_the_students_is_the_students() -> None:
+    """The kit has no leaks; a jump to malloc() leaves no frame."""
+    leak = LEAK.format(pid=5).replace("ring_open (ring.c:12)", "main (main.c:90)")
+    [finding] = parse(leak + ENDED, files=["ring.c"]).findings
+    assert finding.where == (Place("malloc", "submission.so", 0),)
+    assert parse(leak.replace("==5==", "==7==") + ENDED, files=["ring.c"]).findings == ()
 
 
 def test_a_frame_in_the_library_counts_without_debug_information() -> None:

@@ -93,6 +93,14 @@ def test_catches(build: Path, name: str) -> None:
     assert CATCHES[name] in result.stderr
 
 
+def test_a_run_can_stop_at_its_first_hang(build: Path) -> None:
+    """The tests after it are not run; a test that fails in another way stops nothing."""
+    names = ("catches_a_crash", "catches_an_endless_loop", "catches_exit_0")
+    result = run_binary(build / "test_public", "--stop-at-hang", *names)
+    assert result.returncode == 4, result.stdout + result.stderr
+    assert [CATCHES[name] in result.stderr for name in names] == [True, True, False]
+
+
 def test_every_catch_is_a_test_of_the_lab() -> None:
     """Each expected message belongs to a test."""
     assert set(CATCHES) == {name for name in TESTS if name.startswith("catches_")}

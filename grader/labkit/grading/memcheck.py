@@ -3,8 +3,10 @@
 Memcheck runs inside the process that it watches, so its log is evidence and not a verdict.  There
 are points only if every puppet that exited normally also wrote its summary, and after them the fork
 server, which ends last; if nothing stands between the lines of Valgrind and of the kit; and if no
-option was changed but by the kit (log_leaks(), valgrind_log.c).  A finding counts only if its stack
-has a frame in the student's code.
+option was changed but by the kit (log_leaks(), valgrind_log.c).
+
+A finding counts if its stack has a frame in the student's code.  A thread that begins with malloc()
+has none, so a puppet's leaks always count, and its other errors if the stack has no main() either.
 
 A client request to Valgrind changes what is reported.  The code of the kit, of Valgrind's own
 library and of every heap block is executable under Valgrind 3.19, so requests cannot be prevented.
@@ -149,7 +151,11 @@ def parse(text: str, *, files: Collection[str]) -> Report:
     for pid, texts in log.lines.items():
         for record in _records(["" if OPTION.match(text) else text for text in texts]):
             where = tuple(_places(record, files, log.code))
-            if where and (pid in log.loaded or not _is_leak(record)):
+            if pid in log.loaded:
+                where = where or _without_places(record)
+            elif _is_leak(record):
+                continue
+            if where:
                 findings[Finding(message=_message(record), where=where)] = None
     missing = log.missing()
     return Report(findings=_merged(findings), complete=not missing, missing=missing)
@@ -201,6 +207,14 @@ def _message(record: Sequence[str]) -> str:
     """The first line, without the numbering of loss records."""
     text = record[0].strip()
     return re.sub(r" in loss record \d+ of \d+$", "", text)
+
+
+def _without_places(record: Sequence[str]) -> tuple[Place, ...]:
+    """The place of a puppet's finding whose stack has no frame in the student's code."""
+    functions = [frame[2] for frame in map(FRAME.match, record) if frame]
+    if "main" in functions and not _is_leak(record):
+        return ()
+    return (Place(function=functions[0], file=SUBMISSION, line=0),)
 
 
 def _places(

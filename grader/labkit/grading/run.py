@@ -364,15 +364,16 @@ def _run_binary(
 def _wait(watch: Watch, pid: int, deadline_s: float, budget: Budget | None) -> tuple[Ended, bool]:
     """Waits for the test binary; also returns whether its time was over for the budget."""
     started = time.monotonic()
-    if budget:
-        deadline_s = min(deadline_s, MAX_STRETCH * budget.seconds)
+    longest_s = min(deadline_s, MAX_STRETCH * budget.seconds) if budget else deadline_s
     while True:
-        left = deadline_s - (time.monotonic() - started)
+        left = longest_s - (time.monotonic() - started)
         ended = watch.wait(pid, seconds=min(CHECK_SECONDS, max(0.0, left)))
-        if ended is not Ended.DEADLINE or left <= CHECK_SECONDS:
+        if ended is not Ended.DEADLINE:
             return ended, False
+        if left <= CHECK_SECONDS:
+            return ended, longest_s < deadline_s
         if budget and not budget.allows((time.monotonic() - started) * share(pid)):
-            return Ended.DEADLINE, True
+            return ended, True
 
 
 def _out_of_memory_kills() -> int:
@@ -404,6 +405,8 @@ def _start_binary(
     ]
     if submission.sandbox.shares_objects:
         arguments.append("--shared")
+    if timeout_factor > 1:  # under Valgrind, where it takes long to detect a hang
+        arguments.append("--stop-at-hang")
     if submission.overwrite_arena:
         arguments.append("--overwrite-arena")
     arguments_fd = bytes_fd("".join(f"{word}\0" for word in (*arguments, *names)).encode())

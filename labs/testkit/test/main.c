@@ -3,7 +3,7 @@
  *     test_X [--list] [--seed N]
  *            (--fork-server FD [--shared] | --puppet PATH --submission PATH)
  *            [--programs DIR] [--wrap "gdb --args"] [--timeout-factor N]
- *            [--overwrite-arena] [--count-heap] [NAME...]
+ *            [--overwrite-arena] [--count-heap] [--stop-at-hang] [NAME...]
  *
  *     test_X --arguments-fd FD
  *
@@ -131,6 +131,10 @@ static int tear_down(void **state)
         fork_server_sweep();
     if (session.shared && session.fork_server >= 0)
         leftovers_remove();
+    if (any_hung && session.stop_at_hang) {
+        fork_server_close();
+        exit(STATUS_HUNG);
+    }
     return 0;
 }
 
@@ -181,7 +185,7 @@ __attribute__((noreturn)) static void usage(const char *program)
             "usage: %s [--list] [--seed N]\n"
             "       (--fork-server FD [--shared] | --puppet PATH --submission PATH)\n"
             "       [--programs DIR] [--wrap COMMAND] [--timeout-factor N]\n"
-            "       [--overwrite-arena] [--count-heap] [NAME...]\n"
+            "       [--overwrite-arena] [--count-heap] [--stop-at-hang] [NAME...]\n"
             "       %s --arguments-fd FD\n",
             program, program);
     exit(STATUS_USAGE);
@@ -228,7 +232,8 @@ static void read_options(int argc, char **argv)
         WRAP,
         FACTOR,
         OVERWRITE,
-        HEAP
+        HEAP,
+        STOP
     };
     static const struct option options[] = {{"list", no_argument, NULL, LIST},
                                             {"seed", required_argument, NULL, SEED},
@@ -241,6 +246,7 @@ static void read_options(int argc, char **argv)
                                             {"timeout-factor", required_argument, NULL, FACTOR},
                                             {"overwrite-arena", no_argument, NULL, OVERWRITE},
                                             {"count-heap", no_argument, NULL, HEAP},
+                                            {"stop-at-hang", no_argument, NULL, STOP},
                                             {0}};
     int option;
 
@@ -272,6 +278,9 @@ static void read_options(int argc, char **argv)
             break;
         case FACTOR:
             session.timeout_factor = number(argv[0], optarg);
+            break;
+        case STOP:
+            session.stop_at_hang = true;
             break;
         case OVERWRITE:
             session.overwrite_arena = true;

@@ -25,6 +25,7 @@ struct session {
     bool shared;             /* no private namespaces: others' objects are visible */
     bool overwrite_arena;    /* see overwrite.c */
     bool count_heap;         /* print how many blocks a test leaves allocated */
+    bool stop_at_hang;       /* run no test after the first that hangs */
     size_t ntests_chosen;
 
     int fork_server;       /* its socket, -1 when there is none */
