@@ -150,6 +150,21 @@ def test_the_output_of_a_sandbox_that_broke_is_for_the_instructor() -> None:
     assert done.log == "the sandbox exited\nprinted 42"
 
 
+@pytest.mark.parametrize(("native", "blocks", "points"), [(3, 3, 20), (3, 4, 20), (3, 2, 0)])
+def test_memory_that_is_freed_only_under_valgrind_costs_the_memory_points(
+    native: int, blocks: int, points: float
+) -> None:
+    """The test binary counts the blocks in both runs; the numbers are for the instructor."""
+    runs = with_test(TestRun("keeps_the_sign", "pass", blocks=native))
+    check = MemcheckRun("pass", blocks={"keeps_the_sign": blocks})
+    done = scored(replace(runs, memcheck=check)).tests[3]
+    assert done.points == points
+    if not points:
+        assert "under Valgrind" in done.shown.message
+        assert "keeps_the_sign: 3 blocks left allocated, 2 under" in done.log
+        assert not re.search(r"\d", done.shown.message)
+
+
 LEAKS = tuple(
     Finding(f"{n * 8} bytes in {n} blocks are definitely lost", (Place("keep", "twice.c", 9 + n),))
     for n in range(29, 0, -1)

@@ -10,8 +10,9 @@ has none, so a puppet's leaks always count, and its other errors if the stack ha
 
 A client request to Valgrind changes what is reported.  The code of the kit, of Valgrind's own
 library and of every heap block is executable under Valgrind 3.19, so requests cannot be prevented.
-What they do to options, to the log, or without undoing it shows here; a submission that hides a
-finding and then undoes what it did, or that behaves differently under Valgrind, is not noticed.
+What they do to options or to the log shows here, and score.py compares how many blocks a test left
+allocated in both runs.  What remains possible: to hide an invalid access by a request and to undo
+that, or to behave differently under Valgrind, other than by freeing more there.
 
 Puppets and fork server write to the log which processes are puppets.  All others are children that
 the student's code forked, and their leaks do not count.  The log also has the addresses of the

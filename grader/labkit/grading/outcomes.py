@@ -1,6 +1,7 @@
 """What the steps of a grading find out: data alone, from which score.py makes points."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from labkit.result import Diagnostic, Finding, Status
@@ -31,6 +32,7 @@ class TestRun:
     seconds: float = 0.0
     hung: bool = False  # the submission did not end
     over_budget: bool = False  # the message says that; it says nothing of the test
+    blocks: int | None = None  # left allocated; None: not counted
 
 
 @dataclass(frozen=True)
@@ -42,4 +44,5 @@ class MemcheckRun:
     log: str = ""  # what only the instructor may see besides
     complete: bool = True  # Valgrind wrote its report
     findings: tuple[Finding, ...] = ()
+    blocks: Mapping[str, int] = field(default_factory=dict)  # left allocated by each test
     seconds: float = 0.0

@@ -7,6 +7,7 @@ the submission did that.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -47,6 +48,7 @@ LINE_MARK: Final = "[   LINE   ] --- "
 END_MARK: Final = "[  PASSED  ]"
 RULE_MARK: Final = "rule: "  # the prefix that the test binary writes before the rule
 
+HEAP: Final = re.compile(r"^heap: ([a-z0-9_]{1,200}) (-?\d{1,10})$", re.MULTILINE)
 BROKEN_MARK: Final = "grader error: "  # what the test binary writes before it exits with 3
 
 HANGS: Final = "one of the tests that run under Valgrind hangs"
@@ -120,7 +122,15 @@ def _run_test(submission: CompiledSubmission, name: str) -> TestRun:
     if budget and budget.is_used_up:
         message = USED_UP.format(limits.budget_s, "the tests that ran before this one")
         return TestRun(name, "fail", message=message, over_budget=True)
-    run = _run_binary(submission, _fork_server(submission), [name], limits=limits, budget=budget)
+    table = submission.lab.memcheck
+    run = _run_binary(
+        submission,
+        _fork_server(submission),
+        [name],
+        limits=limits,
+        budget=budget,
+        count_heap=table is not None and name in table.tests,
+    )
     hung = run.over_budget or run.ended is Ended.DEADLINE or run.status == TestExit.HUNG
     status: Status = "fail"
     if run.over_budget:
@@ -141,7 +151,13 @@ def _run_test(submission: CompiledSubmission, name: str) -> TestRun:
         seconds=run.seconds,
         hung=hung,
         over_budget=run.over_budget,
+        blocks=_blocks(run).get(name),
     )
+
+
+def _blocks(run: BinaryRun) -> dict[str, int]:
+    """The blocks that each test left allocated, as the test binary counted them."""
+    return {match[1]: int(match[2]) for match in HEAP.finditer(run.explanation)}
 
 
 def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
@@ -188,6 +204,7 @@ def _run_memcheck(submission: CompiledSubmission, table: Memcheck) -> MemcheckRu
             table.tests,
             limits=limits,
             budget=Budget(table.budget_s),
+            count_heap=True,
             log=(ours, theirs),
         )
     if run.ended is Ended.CANCELLED:
@@ -214,6 +231,7 @@ def _run_memcheck(submission: CompiledSubmission, table: Memcheck) -> MemcheckRu
         message,
         complete=report.complete,
         findings=report.findings,
+        blocks=_blocks(run),
         seconds=run.seconds,
     )
 
@@ -229,8 +247,8 @@ def explanation(text: str) -> str:
         in_calls = line.startswith("calls of ") or (in_calls and line.startswith("  "))
         if line.startswith(END_MARK):
             break
-        if line.startswith(RULE_MARK):
-            continue  # reports show it separately
+        if line.startswith(RULE_MARK) or HEAP.match(line):
+            continue  # reports show the rule separately
         if rest.startswith(LINE_MARK):
             place = rest.removeprefix(LINE_MARK).removesuffix(": error: Failure!")
         elif in_calls:
@@ -288,6 +306,7 @@ def _run_binary(
     *,
     limits: Limits,
     budget: Budget | None,
+    count_heap: bool,
     log: tuple[socket.socket, socket.socket] | None = None,
 ) -> BinaryRun:
     """Starts a sandbox and the test binary, connected by a socket pair, and waits for both.
@@ -315,7 +334,11 @@ def _run_binary(
         factor = submission.kit.valgrind_factor if log else 1
         try:
             test, said = _start_binary(
-                submission, names, socket_fd=ours.fileno(), timeout_factor=factor
+                submission,
+                names,
+                socket_fd=ours.fileno(),
+                timeout_factor=factor,
+                count_heap=count_heap,
             )
         except OSError as error:
             end_sandbox(sandbox, Watch({sandbox.output: Sink(0)}))
@@ -391,6 +414,7 @@ def _start_binary(
     *,
     socket_fd: int,
     timeout_factor: int,
+    count_heap: bool,
 ) -> tuple[subprocess.Popen[bytes], int]:
     """Starts the test binary; returns it and the read end of its standard error.
 
@@ -407,6 +431,8 @@ def _start_binary(
         arguments.append("--shared")
     if timeout_factor > 1:  # under Valgrind, where it takes long to detect a hang
         arguments.append("--stop-at-hang")
+    if count_heap:
+        arguments.append("--count-heap")
     if submission.overwrite_arena:
         arguments.append("--overwrite-arena")
     arguments_fd = bytes_fd("".join(f"{word}\0" for word in (*arguments, *names)).encode())

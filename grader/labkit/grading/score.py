@@ -44,6 +44,7 @@ KINDS: Final = {
     "definitely lost": "memory is definitely lost",
     "indirectly lost": "memory is indirectly lost",
 }
+BEHAVES: Final = "the submission frees memory under Valgrind that it does not free without it"
 OTHER_KIND: Final = "memory error"
 
 
@@ -154,6 +155,15 @@ def _memcheck(
             f"{shown_names[names[0]]} failed first"
         )
         return _extra(MEMCHECK, "fail", points, rule, message, run.seconds)
+    more = [
+        f"{name}: {blocks} blocks left allocated, {run.blocks[name]} under Valgrind"
+        for name in names
+        if name in runs.tests and name in run.blocks
+        if (blocks := runs.tests[name].blocks) is not None and blocks > run.blocks[name]
+    ]
+    if run.status == "pass" and more:
+        log = "\n".join(more)
+        return _extra(MEMCHECK, "fail", points, rule, BEHAVES, run.seconds, log=log)
     everything = memcheck_message(run)
     message = everything if is_open or not run.findings else _hidden_findings(run.findings)
     log = _log("" if message == everything else everything, run.log)
