@@ -1,5 +1,5 @@
-/* objects.c - lists the objects left in the sandbox (objects.h), for
- * leftovers() on the test's side (test/leftovers.c).
+/* objects.c - the objects left in the sandbox (objects.h): lists them for
+ * leftovers() on the test's side (test/leftovers.c), or removes them.
  */
 #include "objects.h"
 
@@ -7,11 +7,15 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/process.h"
 #include "shared/text.h"
+#include "shared/tree.h"
 
 enum { MAX_CHILDREN = 64 };
 
@@ -20,45 +24,104 @@ struct listing {
     size_t size;
 };
 
+/* ---- POSIX objects, which are files ------------------------------------------ */
+
+static const struct directory {
+    const char *path, *kind;
+} directories[] = {
+    {"/dev/shm", "POSIX shared memory or semaphore"},
+    {"/dev/mqueue", "POSIX message queue"}, /* only where it is mounted */
+};
+
 static bool is_dots(const char *name)
 {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-static void add_files(const struct listing *list, const char *directory, const char *kind)
+/* Lists this user's files there; removes them where there is no list. */
+static void handle_files(const struct directory *directory, const struct listing *list)
 {
-    DIR *dir = opendir(directory);
+    DIR *dir = opendir(directory->path);
     struct dirent *entry;
 
     while (dir && (entry = readdir(dir))) {
+        char path[sizeof entry->d_name + 16];
         struct stat st;
 
-        if (!is_dots(entry->d_name) &&
-            fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            st.st_uid == geteuid())
-            text_add(list->text, list->size, "%s /%.200s\n", kind, entry->d_name);
+        if (is_dots(entry->d_name) ||
+            fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+            st.st_uid != geteuid())
+            continue;
+        snprintf(path, sizeof path, "%s/%s", directory->path, entry->d_name);
+        if (list)
+            text_add(list->text, list->size, "%s /%.200s\n", directory->kind, entry->d_name);
+        else
+            tree_remove(path);
     }
     if (dir)
         closedir(dir);
 }
 
+/* ---- System V objects ----------------------------------------------------------- */
+
+static int remove_memory(int id)
+{
+    return shmctl(id, IPC_RMID, NULL);
+}
+
+static int remove_semaphores(int id)
+{
+    return semctl(id, 0, IPC_RMID);
+}
+
+static int remove_queue(int id)
+{
+    return msgctl(id, IPC_RMID, NULL);
+}
+
 /* /proc/sysvipc/KIND: key, id, perms and then, in another column for each
  * kind, the uid of the creator (the owner can be changed). */
-static void add_system_v(const struct listing *list, const char *file, const char *kind,
-                         const char *uid_format)
+static const struct table {
+    const char *path, *kind, *format;
+    int (*remove)(int id);
+} tables[] = {
+    {"/proc/sysvipc/shm", "System V shared memory", "%d %d %*o %*u %*d %*d %*u %*u %*u %u",
+     remove_memory},
+    {"/proc/sysvipc/sem", "System V semaphores", "%d %d %*o %*u %*u %*u %u", remove_semaphores},
+    {"/proc/sysvipc/msg", "System V message queue", "%d %d %*o %*u %*u %*d %*d %*u %*u %u",
+     remove_queue},
+};
+
+/* As handle_files(). */
+static void handle_table(const struct table *table, const struct listing *list)
 {
-    FILE *table = fopen(file, "re");
+    FILE *file = fopen(table->path, "re");
     char line[512];
 
-    while (table && fgets(line, sizeof line, table)) {
+    while (file && fgets(line, sizeof line, file)) {
         int key, id;
         unsigned uid;
 
-        if (sscanf(line, uid_format, &key, &id, &uid) == 3 && uid == geteuid())
-            text_add(list->text, list->size, "%s, id %d, key 0x%08x\n", kind, id, (unsigned)key);
+        if (sscanf(line, table->format, &key, &id, &uid) != 3 || uid != geteuid())
+            continue;
+        if (list)
+            text_add(list->text, list->size, "%s, id %d, key 0x%08x\n", table->kind, id,
+                     (unsigned)key);
+        else
+            table->remove(id);
     }
-    if (table)
-        fclose(table);
+    if (file)
+        fclose(file);
+}
+
+/* ---- all of them ------------------------------------------------------------------ */
+
+static void handle_objects(const struct listing *list)
+{
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
+        handle_files(&directories[i], list);
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        handle_table(&tables[i], list);
 }
 
 void list_objects(char *text, size_t size, pid_t reaper, bool (*is_puppet)(pid_t))
@@ -68,14 +131,13 @@ void list_objects(char *text, size_t size, pid_t reaper, bool (*is_puppet)(pid_t
     size_t n = process_children(reaper, children, MAX_CHILDREN);
 
     text[0] = '\0';
-    add_files(&list, "/dev/shm", "POSIX shared memory or semaphore");
-    add_files(&list, "/dev/mqueue", "POSIX message queue");
-    add_system_v(&list, "/proc/sysvipc/shm", "System V shared memory",
-                 "%d %d %*o %*u %*d %*d %*u %*u %*u %u");
-    add_system_v(&list, "/proc/sysvipc/sem", "System V semaphores", "%d %d %*o %*u %*u %*u %u");
-    add_system_v(&list, "/proc/sysvipc/msg", "System V message queue",
-                 "%d %d %*o %*u %*u %*d %*d %*u %*u %u");
+    handle_objects(&list);
     for (size_t i = 0; i < n; i++)
         if (children[i].state != 'Z' && !is_puppet(children[i].pid))
             text_add(text, size, "process %s, pid %d\n", children[i].name, children[i].pid);
+}
+
+void remove_objects(void)
+{
+    handle_objects(NULL);
 }

@@ -76,7 +76,11 @@ enum frame_kind {
     FRAME_TRAPPED, /* words: pid; reply: words: 1 when it is stopped at a trap page */
     FRAME_UNTRAP,  /* words: pid; it can use the page now, and continues */
     FRAME_OBJECTS, /* reply: one text message of at most OBJECTS_BYTES */
-    FRAME_SWEEP,   /* end all children */
+    FRAME_SWEEP,   /* end all children, remove the folder; words: 1 removes all objects, too */
+    FRAME_FOLDER,  /* reply: SCM_RIGHTS: the shared folder, made if need be; text: its path */
+    FRAME_CREATE,  /* text: a name in that folder; words: type and permissions (mknod) */
+    FRAME_OPEN,    /* text: a name in that folder; words: flags; reply: SCM_RIGHTS */
+    FRAME_QUEUE,   /* text: name; words: flags, max. messages or 0, their size; reply: SCM_RIGHTS */
     /* replies of the fork server */
     FRAME_STARTED, /* words: pid in the sandbox; SCM_RIGHTS: the socket */
     FRAME_WAITED,  /* words: status as waitpid stores it */

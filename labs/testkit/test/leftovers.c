@@ -3,10 +3,12 @@
  */
 #include "leftovers.h"
 
+#include <fcntl.h>
 #include <mqueue.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "failure.h"
@@ -15,6 +17,8 @@
 #include "puppets.h"
 #include "session.h"
 #include "shared/text.h"
+
+enum { MAX_NAMES = 256, NAME_BYTES = 96, MQUEUE_MAGIC = 0x19800202 };
 
 static void list_fds(char *text, size_t size, const struct fd_info *fds, size_t n)
 {
@@ -82,11 +86,15 @@ void assert_no_children(struct puppet *p)
                   children[0].state == 'Z' ? " (a zombie: no process waited for it)" : "");
 }
 
+/* The last names, also of earlier tests. */
+static char names[MAX_NAMES][NAME_BYTES];
+static size_t nnames;
+
 const char *object_name(const char *stem)
 {
-    char name[96];
+    char *name = names[nnames++ % MAX_NAMES];
 
-    snprintf(name, sizeof name, "/%.40s-%d.%u-%08x", stem, getpid(), session.ntests,
+    snprintf(name, NAME_BYTES, "/%.40s-%d.%u-%08x", stem, getpid(), session.ntests,
              (unsigned)nonce_new());
     return test_string(name);
 }
@@ -102,6 +110,33 @@ static bool is_ours(const char *line)
     return !session.shared || strstr(line, mark) || strncmp(line, "process ", 8) == 0;
 }
 
+static bool queues_are_listed(void)
+{
+    struct statfs fs;
+
+    return statfs("/dev/mqueue", &fs) == 0 && fs.f_type == MQUEUE_MAGIC;
+}
+
+static bool queue_exists(const char *name)
+{
+    mqd_t queue = mq_open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+    if (queue >= 0)
+        mq_close(queue);
+    return queue >= 0 || errno == EACCES;
+}
+
+/* Where the fork server cannot list message queues (WSL, a container), the test
+ * tries the names that it knows. */
+static void add_unlisted_queues(char *text, size_t size)
+{
+    if (!session.shared || queues_are_listed())
+        return;
+    for (size_t i = 0; i < nnames && i < MAX_NAMES; i++)
+        if (is_ours(names[i]) && queue_exists(names[i]))
+            text_add(text, size, "POSIX message queue %s\n", names[i]);
+}
+
 const char *leftovers(void)
 {
     static char ours[OBJECTS_BYTES];
@@ -112,6 +147,7 @@ const char *leftovers(void)
     for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         if (is_ours(line))
             text_add(ours, sizeof ours, "%s\n", line);
+    add_unlisted_queues(ours, sizeof ours);
     return ours;
 }
 
