@@ -299,6 +299,10 @@ void assert_no_children(struct puppet *);
  * queues, System V objects, orphans.  One per line, "" for none; valid until
  * the next call. */
 const char *leftovers(void);
+/* The permissions of POSIX shared memory ("/name"), or of the System V segment with
+ * this key, as the fork server sees them; -1 when there is none. */
+int shm_mode(const char *name);
+int sysv_shm_mode(int key);
 /* Waits until there are none; fails, naming those that stay. */
 void assert_nothing_left(void);
 /* A name for a shared object that no other run uses: object_name("ring")

@@ -269,6 +269,11 @@ static void serve(const struct frame *request, int fd)
     case FRAME_QUEUE:
         give(request, open_queue(request), "");
         break;
+    case FRAME_MODE:
+        reply(FRAME_DONE, request,
+              request->text[0] ? memory_mode(request->text) : segment_mode(request->words[0]), 0,
+              -1);
+        break;
     case FRAME_SWEEP:
         sweep();
         if (request->words[0])

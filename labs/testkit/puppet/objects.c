@@ -137,6 +137,33 @@ void list_objects(char *text, size_t size, pid_t reaper, bool (*is_puppet)(pid_t
             text_add(text, size, "process %s, pid %d\n", children[i].name, children[i].pid);
 }
 
+int memory_mode(const char *name)
+{
+    char path[300];
+    struct stat st;
+
+    snprintf(path, sizeof path, "/dev/shm/%s", name);
+    return lstat(path, &st) == 0 ? (int)(st.st_mode & 07777) : -1;
+}
+
+int segment_mode(int key)
+{
+    FILE *file = fopen("/proc/sysvipc/shm", "re");
+    int mode = -1;
+    char line[512];
+
+    while (mode < 0 && file && fgets(line, sizeof line, file)) {
+        unsigned permissions;
+        int found;
+
+        if (sscanf(line, "%d %*d %o", &found, &permissions) == 2 && found == key)
+            mode = (int)(permissions & 0777);
+    }
+    if (file)
+        fclose(file);
+    return mode;
+}
+
 void remove_objects(void)
 {
     handle_objects(NULL);

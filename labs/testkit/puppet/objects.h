@@ -13,6 +13,11 @@
  * not fit is cut off and ends with "...". */
 void list_objects(char *text, size_t size, pid_t reaper, bool (*is_puppet)(pid_t));
 
+/* The permissions of POSIX shared memory ("/name"), or of the System V segment with
+ * this key; -1 when there is none. */
+int memory_mode(const char *name);
+int segment_mode(int key);
+
 /* Removes all these objects.  Only for a user that no one else is: in a private
  * sandbox, or one with a uid of its own. */
 void remove_objects(void);

@@ -76,6 +76,7 @@ enum frame_kind {
     FRAME_TRAPPED, /* words: pid; reply: words: 1 when it is stopped at a trap page */
     FRAME_UNTRAP,  /* words: pid; it can use the page now, and continues */
     FRAME_OBJECTS, /* reply: one text message of at most OBJECTS_BYTES */
+    FRAME_MODE,    /* text: "/name" of shared memory, or "" and words: key; reply: words: mode */
     FRAME_SWEEP,   /* end all children, remove the folder; words: 1 removes all objects, too */
     FRAME_FOLDER,  /* reply: SCM_RIGHTS: the shared folder, made if need be; text: its path */
     FRAME_CREATE,  /* text: a name in that folder; words: type and permissions (mknod) */

@@ -151,6 +151,30 @@ const char *leftovers(void)
     return ours;
 }
 
+static int ask_mode(struct frame *request)
+{
+    struct frame reply;
+    int fd;
+
+    fork_server_request(request, -1, &reply, &fd);
+    return (int)reply.words[0];
+}
+
+int shm_mode(const char *name)
+{
+    struct frame request = {.kind = FRAME_MODE};
+
+    snprintf(request.text, sizeof request.text, "%s", name);
+    return ask_mode(&request);
+}
+
+int sysv_shm_mode(int key)
+{
+    struct frame request = {.kind = FRAME_MODE, .words = {key}};
+
+    return ask_mode(&request);
+}
+
 void assert_nothing_left(void)
 {
     struct deadline until = deadline_start();
