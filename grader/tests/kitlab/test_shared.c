@@ -366,6 +366,43 @@ TEST(nothing_is_left_of_the_test_before, "A rule.")
     assert_string_equal(leftovers(), "");
 }
 
+TEST(catches_more_objects_than_can_be_listed, "A rule.")
+{
+    char name[201];
+
+    run_student_code();
+    for (int i = 0; i < 200; i++) {
+        int fd;
+
+        snprintf(name, sizeof name, "/%0199d", i);
+        fd = IN_PUPPET(shm_open, arena_string(name), O_RDWR | O_CREAT, 0600);
+        assert_int_equal((int)IN_PUPPET(close, fd), 0);
+    }
+    leftovers();
+}
+
+/* Where /dev/shm is the sandbox's own. */
+TEST(catches_objects_that_cannot_be_listed, "A rule.")
+{
+    run_student_code();
+    IN_PUPPET(chmod, arena_string("/dev/shm"), 0333);
+    assert_nothing_left();
+}
+
+TEST(the_mode_of_shared_memory_is_the_kernels, "A rule.")
+{
+    const char *name = object_name("memory");
+    int key = 0x11000000 + getpid();
+    int id = IN_PUPPET(shmget, key, 4096, IPC_CREAT | 0640);
+
+    IN_PUPPET(shm_open, arena_string(name), O_RDWR | O_CREAT, 0604);
+    assert_int_equal(shm_mode(name), 0604);
+    assert_int_equal(shm_mode("/no such name"), -1);
+    assert_int_equal(sysv_shm_mode(key), 0640);
+    assert_int_equal((int)IN_PUPPET(shmctl, id, IPC_RMID, NULL), 0);
+    assert_int_equal(sysv_shm_mode(key), -1);
+}
+
 /* ---- programs ------------------------------------------------------------------------- */
 
 TEST(breaks_where_a_command_fails_before_student_code_ran, "A rule.")

@@ -198,11 +198,11 @@ static void sweep(void)
     folder_remove();
 }
 
-static void send_objects(void)
+static void send_objects(const char *mark)
 {
     static char text[OBJECTS_BYTES];
 
-    list_objects(text, sizeof text, getpid(), is_puppet);
+    list_objects(text, sizeof text, mark, getpid(), is_puppet);
     send(server.fd, text, strlen(text) + 1, MSG_NOSIGNAL);
 }
 
@@ -255,7 +255,7 @@ static void serve(const struct frame *request, int fd)
         report(request, trap_release(pid));
         break;
     case FRAME_OBJECTS:
-        send_objects();
+        send_objects(request->text);
         break;
     case FRAME_FOLDER:
         give(request, folder_make(), folder_path());

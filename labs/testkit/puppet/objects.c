@@ -4,6 +4,7 @@
 #include "objects.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,13 +17,23 @@
 #include "shared/process.h"
 #include "shared/text.h"
 #include "shared/tree.h"
+#include "shared/wire.h"
 
 enum { MAX_CHILDREN = 64 };
 
 struct listing {
     char *text;
     size_t size;
+    const char *mark; /* only names with this in them */
 };
+
+/* Student code can make a directory unreadable or take away descriptors; what is
+ * not there is no object. */
+static void add_failure(const struct listing *list, const char *path)
+{
+    if (list && errno != ENOENT)
+        text_add(list->text, list->size, "%s%s%s\n", path, UNLISTED, strerror(errno));
+}
 
 /* ---- POSIX objects, which are files ------------------------------------------ */
 
@@ -38,28 +49,39 @@ static bool is_dots(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* Lists this user's files there; removes them where there is no list. */
+/* Lists this user's file there; removes it where there is no list. */
+static void handle_file(const struct directory *directory, int fd, const char *name,
+                        const struct listing *list)
+{
+    char path[300];
+    struct stat st;
+
+    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        add_failure(list, directory->path);
+        return;
+    }
+    if (st.st_uid != geteuid())
+        return;
+    snprintf(path, sizeof path, "%s/%s", directory->path, name);
+    if (!list)
+        tree_remove(path);
+    else if (strstr(name, list->mark))
+        text_add(list->text, list->size, "%s /%.200s\n", directory->kind, name);
+}
+
 static void handle_files(const struct directory *directory, const struct listing *list)
 {
     DIR *dir = opendir(directory->path);
     struct dirent *entry;
 
-    while (dir && (entry = readdir(dir))) {
-        char path[sizeof entry->d_name + 16];
-        struct stat st;
-
-        if (is_dots(entry->d_name) ||
-            fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-            st.st_uid != geteuid())
-            continue;
-        snprintf(path, sizeof path, "%s/%s", directory->path, entry->d_name);
-        if (list)
-            text_add(list->text, list->size, "%s /%.200s\n", directory->kind, entry->d_name);
-        else
-            tree_remove(path);
+    if (!dir) {
+        add_failure(list, directory->path);
+        return;
     }
-    if (dir)
-        closedir(dir);
+    while ((entry = readdir(dir)))
+        if (!is_dots(entry->d_name))
+            handle_file(directory, dirfd(dir), entry->d_name, list);
+    closedir(dir);
 }
 
 /* ---- System V objects ----------------------------------------------------------- */
@@ -92,26 +114,29 @@ static const struct table {
      remove_queue},
 };
 
-/* As handle_files(). */
+/* As handle_files(), but these objects have no names. */
 static void handle_table(const struct table *table, const struct listing *list)
 {
     FILE *file = fopen(table->path, "re");
     char line[512];
 
-    while (file && fgets(line, sizeof line, file)) {
+    if (!file) {
+        add_failure(list, table->path);
+        return;
+    }
+    while (fgets(line, sizeof line, file)) {
         int key, id;
         unsigned uid;
 
         if (sscanf(line, table->format, &key, &id, &uid) != 3 || uid != geteuid())
             continue;
-        if (list)
+        if (!list)
+            table->remove(id);
+        else if (*list->mark == '\0')
             text_add(list->text, list->size, "%s, id %d, key 0x%08x\n", table->kind, id,
                      (unsigned)key);
-        else
-            table->remove(id);
     }
-    if (file)
-        fclose(file);
+    fclose(file);
 }
 
 /* ---- all of them ------------------------------------------------------------------ */
@@ -124,9 +149,9 @@ static void handle_objects(const struct listing *list)
         handle_table(&tables[i], list);
 }
 
-void list_objects(char *text, size_t size, pid_t reaper, bool (*is_puppet)(pid_t))
+void list_objects(char *text, size_t size, const char *mark, pid_t reaper, bool (*is_puppet)(pid_t))
 {
-    struct listing list = {text, size};
+    struct listing list = {text, size, mark};
     struct process_info children[MAX_CHILDREN];
     size_t n = process_children(reaper, children, MAX_CHILDREN);
 

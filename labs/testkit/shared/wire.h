@@ -75,7 +75,7 @@ enum frame_kind {
     FRAME_TRACE,   /* words: pid; from now on trap pages stop that puppet */
     FRAME_TRAPPED, /* words: pid; reply: words: 1 when it is stopped at a trap page */
     FRAME_UNTRAP,  /* words: pid; it can use the page now, and continues */
-    FRAME_OBJECTS, /* reply: one text message of at most OBJECTS_BYTES */
+    FRAME_OBJECTS, /* text: a part of their names; reply: a text of at most OBJECTS_BYTES */
     FRAME_MODE,    /* text: "/name" of shared memory, or "" and words: key; reply: words: mode */
     FRAME_SWEEP,   /* end all children, remove the folder; words: 1 removes all objects, too */
     FRAME_FOLDER,  /* reply: SCM_RIGHTS: the shared folder, made if need be; text: its path */
@@ -88,6 +88,8 @@ enum frame_kind {
     FRAME_DONE,    /* words: as the request says */
     FRAME_FAILED,  /* error: errno */
 };
+
+#define UNLISTED " cannot be listed: " /* in the reply to FRAME_OBJECTS: a path and why */
 
 /* ---- the arena ------------------------------------------------------------- */
 

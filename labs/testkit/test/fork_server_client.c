@@ -193,11 +193,14 @@ void fork_server_sweep(void)
     session.folder[0] = '\0';
 }
 
-char *fork_server_objects(void)
+char *fork_server_objects(const char *mark)
 {
     static char text[OBJECTS_BYTES];
     struct frame request = {.kind = FRAME_OBJECTS};
-    ssize_t n = exchange(&request, -1, text, sizeof text - 1, NULL);
+    ssize_t n;
+
+    snprintf(request.text, sizeof request.text, "%s", mark);
+    n = exchange(&request, -1, text, sizeof text - 1, NULL);
 
     text[n] = '\0';
     return text;

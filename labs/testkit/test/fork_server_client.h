@@ -29,6 +29,6 @@ uint64_t fork_server_ask(enum frame_kind, pid_t sandbox_pid);
 void fork_server_sweep(void);
 
 /* The reply to FRAME_OBJECTS, valid until the next call. */
-char *fork_server_objects(void);
+char *fork_server_objects(const char *mark);
 
 #endif

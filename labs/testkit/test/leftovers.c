@@ -18,7 +18,7 @@
 #include "session.h"
 #include "shared/text.h"
 
-enum { MAX_NAMES = 256, NAME_BYTES = 96, MQUEUE_MAGIC = 0x19800202 };
+enum { MAX_NAMES = 256, NAME_BYTES = 96, MARK_BYTES = 32, MQUEUE_MAGIC = 0x19800202 };
 
 static void list_fds(char *text, size_t size, const struct fd_info *fds, size_t n)
 {
@@ -99,15 +99,14 @@ const char *object_name(const char *stem)
     return test_string(name);
 }
 
-/* Without private namespaces (--shared), the objects of this test are those
- * named by object_name(), and processes, which become children of our fork
- * server. */
-static bool is_ours(const char *line)
+/* A part of the name of every object that is this test's, in text[]: without
+ * private namespaces (--shared) those that object_name() named. */
+static const char *own_mark(char text[MARK_BYTES])
 {
-    char mark[32];
-
-    snprintf(mark, sizeof mark, "-%d.%u-", getpid(), session.ntests);
-    return !session.shared || strstr(line, mark) || strncmp(line, "process ", 8) == 0;
+    text[0] = '\0';
+    if (session.shared)
+        snprintf(text, MARK_BYTES, "-%d.%u-", getpid(), session.ntests);
+    return text;
 }
 
 static bool queues_are_listed(void)
@@ -128,27 +127,36 @@ static bool queue_exists(const char *name)
 
 /* Where the fork server cannot list message queues (WSL, a container), the test
  * tries the names that it knows. */
-static void add_unlisted_queues(char *text, size_t size)
+static void add_unlisted_queues(char *text, size_t size, const char *mark)
 {
     if (!session.shared || queues_are_listed())
         return;
     for (size_t i = 0; i < nnames && i < MAX_NAMES; i++)
-        if (is_ours(names[i]) && queue_exists(names[i]))
+        if (strstr(names[i], mark) && queue_exists(names[i]))
             text_add(text, size, "POSIX message queue %s\n", names[i]);
 }
 
+static char *list(void)
+{
+    static char text[OBJECTS_BYTES + 4096];
+    char mark[MARK_BYTES];
+
+    snprintf(text, sizeof text, "%s", fork_server_objects(own_mark(mark)));
+    add_unlisted_queues(text, sizeof text, mark);
+    return text;
+}
+
+/* What cannot be seen is never taken for nothing. */
 const char *leftovers(void)
 {
-    static char ours[OBJECTS_BYTES];
-    char *lines = fork_server_objects();
-    char *rest;
+    const char *lines = list();
+    size_t length = strlen(lines);
 
-    ours[0] = '\0';
-    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        if (is_ours(line))
-            text_add(ours, sizeof ours, "%s\n", line);
-    add_unlisted_queues(ours, sizeof ours);
-    return ours;
+    if (strstr(lines, UNLISTED))
+        sandbox_spoiled("its objects cannot be listed: %.300s", lines);
+    if (length >= 3 && strcmp(lines + length - 3, "...") == 0)
+        test_fail("there are more objects than can be listed: %.300s...", lines);
+    return lines;
 }
 
 static int ask_mode(struct frame *request)
@@ -189,8 +197,7 @@ void leftovers_remove(void)
 {
     char *rest;
 
-    for (char *line = strtok_r((char *)leftovers(), "\n", &rest); line;
-         line = strtok_r(NULL, "\n", &rest)) {
+    for (char *line = strtok_r(list(), "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         const char *name = strchr(line, '/');
 
         if (name && strncmp(line, "process ", 8) != 0) {
