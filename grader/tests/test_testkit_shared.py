@@ -147,6 +147,12 @@ def test_the_test_uses_what_the_sandbox_opens(kind: SandboxKind, build: Path) ->
     assert result.returncode == 0, result.stderr
 
 
+def test_a_student_at_home_has_the_same(build: Path) -> None:
+    """The test binary starts the fork server itself there."""
+    result = run_binary(build / "test_graded", *HOLDING)
+    assert result.returncode == 0, result.stderr
+
+
 def test_root_needs_no_capability_for_the_files_of_a_sandbox(build: Path) -> None:
     """In the recommended container root may not open other users' files."""
     dropped = "-dac_override,-dac_read_search,-fowner,-chown"
