@@ -23,16 +23,10 @@ FULL: Final = os.environ.get("LABKIT_ATTACKS") == "full"
 KNOWN: Final = frozenset(
     {
         "behaves_under_valgrind_06",
-        "dev_shm_filled_06",
-        "helper_killed_06",
         "leak_without_a_frame_06",
-        "objects_truncated_06",
-        "objects_unlistable_06",
         "preflight_adapted_06",
         "preflight_remembered_06",
         "scripts_read_06",
-        "semaphores_used_up_06",
-        "tmp_unwritable_04",
         "watcher_program_06",
     }
 )

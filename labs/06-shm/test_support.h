@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/shm.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,18 +14,6 @@
 #include "support.h"
 
 /* ---- names and the machine ----------------------------------------------------- */
-
-/* A name that is unused on this machine, both as an object and as a key, so
- * that two runs do not collide where sandboxes have no namespaces. */
-static inline const char *unique_name(void)
-{
-    const char *name;
-
-    do
-        name = object_name("ring") + 1; /* without its slash */
-    while (shmget(ring_key(name), 0, 0) >= 0);
-    return name;
-}
 
 /* Names are the test's own; each call gets a copy in memory that your code can
  * read. */
@@ -38,24 +24,8 @@ static inline const char *name_copy(const char *name)
 #define ring_open(name, ...) ring_open(name_copy(name), __VA_ARGS__)
 #define ring_destroy(name, backend) ring_destroy(name_copy(name), backend)
 
-static inline const char *backend_name(int backend)
-{
-    return backend == RING_POSIX ? "posix" : "sysv";
-}
-
-/* Runs shm_inspect where the puppets are and returns its exit status. */
-static inline int run_shm_inspect(const char *const argv[], int max_status)
-{
-    struct outcome o = run_program("", argv);
-    int status = WIFEXITED(o.status) ? WEXITSTATUS(o.status) : -1;
-
-    outcome_close(&o);
-    if (status < 0 || status > max_status)
-        testkit_broken("%s %s", o.command, status_text(o.status));
-    return status;
-}
-
-/* Ends the run as the grader's failure if the limits of the machine are too small. */
+/* Once, before the first ring: ends the run as the grader's failure if the limits of
+ * the machine are too small. */
 static inline void check_machine_limits(void)
 {
     static const char *const causes[] = {
@@ -65,45 +35,50 @@ static inline void check_machine_limits(void)
         [4] = "no System V segment of 4 MiB can be created (kernel.shmmax, kernel.shmmni)",
         [5] = "no System V semaphores can be created (kernel.sem)",
     };
-    const char *argv[] = {program_path("shm_inspect"), "limits", NULL};
-    int status = run_shm_inspect(argv, 5);
-
-    if (status != 0)
-        testkit_broken("%s", causes[status]);
-}
-
-/* Where puppets have no /dev/shm of their own it may be full, and the first
- * access to new memory kills: checked once, before the first ring. */
-static inline void check_dev_shm_space(void)
-{
     static bool checked;
-    char path[32];
-    struct stat own, theirs;
-    struct statvfs fs;
+    const char *argv[] = {program_path("shm_inspect"), NULL};
+    struct outcome outcome;
+    size_t status;
 
-    snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)puppet_pid(puppet_current()));
-    if (checked || stat("/proc/self/ns/mnt", &own) < 0 || stat(path, &theirs) < 0 ||
-        own.st_ino != theirs.st_ino)
+    if (checked)
         return;
     checked = true;
-    if (statvfs("/dev/shm", &fs) < 0)
-        testkit_broken("/dev/shm: %s", strerror(errno));
-    if (fs.f_blocks != 0 && fs.f_bavail * fs.f_frsize < 4 << 20)
-        testkit_broken("/dev/shm has less than 4 MiB of free space (docker run: --shm-size=64m)");
+    outcome = run_given_program(argv);
+    outcome_close(&outcome);
+    status = WEXITSTATUS(outcome.status);
+    if (status >= sizeof(causes) / sizeof(*causes))
+        testkit_broken("%s %s", outcome.command, status_text(outcome.status));
+    if (status != 0)
+        sandbox_spoiled("%s", causes[status]);
+}
+
+/* A name that is unused on this machine, both as an object and as a key, so
+ * that two runs do not collide where sandboxes have no namespaces. */
+static inline const char *unique_name(void)
+{
+    const char *name;
+
+    check_machine_limits();
+    do
+        name = object_name("ring") + 1; /* without its slash */
+    while (shmget(ring_key(name), 0, 0) >= 0);
+    return name;
 }
 
 /* Fails unless the ring's memory exists, with the mode that ring.h demands. */
 static inline void assert_mode_0600(const char *name, int backend)
 {
-    const char *argv[] = {program_path("shm_inspect"), "mode", backend_name(backend), name, NULL};
-    int status = run_shm_inspect(argv, 2);
+    char path[RING_NAME_MAX + 2];
+    int mode;
 
-    if (status == 2)
+    snprintf(path, sizeof(path), "/%s", name);
+    mode = backend == RING_POSIX ? shm_mode(path) : sysv_shm_mode(ring_key(name));
+    if (mode < 0)
         fail_call("a ring is open, and there is no %s",
                   backend == RING_POSIX ? "object of its name" : "segment of its key");
-    if (status == 1)
-        fail_call("the ring's %s has another mode than 0600",
-                  backend == RING_POSIX ? "object" : "segment");
+    if (mode != 0600)
+        fail_call("the ring's %s has mode 0%o; expected: 0600",
+                  backend == RING_POSIX ? "object" : "segment", (unsigned)mode);
 }
 #define assert_mode_0600(...) FROM_HERE(assert_mode_0600(__VA_ARGS__))
 
@@ -128,19 +103,15 @@ static inline void assert_not_mapped(const struct puppet *p, const char *name, i
 
 /* ring_open in a puppet, where it must succeed. */
 #define OPEN_RING(p, name, backend, capacity, flags)                                               \
-    OPEN_OR_FAIL((puppet_use(p), check_dev_shm_space()), ring_open(name, backend, capacity, flags))
+    OPEN_OR_FAIL(puppet_use(p), ring_open(name, backend, capacity, flags))
 #define OPEN_OR_FAIL(prepare, call)                                                                \
     ({                                                                                             \
         struct ring *ring_;                                                                        \
                                                                                                    \
         prepare;                                                                                   \
         ring_ = call;                                                                              \
-        if (ring_ == NULL) {                                                                       \
-            int error_ = errno;                                                                    \
-                                                                                                   \
-            check_machine_limits();                                                                \
-            fail_msg("%s failed with %s", #call, error_name(error_));                              \
-        }                                                                                          \
+        if (ring_ == NULL)                                                                         \
+            fail_msg("%s failed with %s", #call, error_name(errno));                               \
         ring_;                                                                                     \
     })
 

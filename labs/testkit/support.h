@@ -2,7 +2,7 @@
  * errors and signals, failures that name the caller's line, files, programs and
  * their output, and the shrinking of a failing sequence.
  *
- * All of it runs in the test process.  A missing resource (memory, a
+ * All of it runs in the test process.  A missing resource of that (memory, a
  * descriptor) is a grader error.
  */
 #ifndef SUPPORT_H
@@ -102,7 +102,7 @@ int output_file(void);            /* empty, named "out" */
 
 size_t file_size(int fd);
 /* Everything in the file, followed by '\0'; the caller frees it.  Fails the
- * test when the file changes meanwhile. */
+ * test when the file changes meanwhile, or has more than 128 MiB. */
 char *file_contents(int fd);
 /* Sets the offset to 0. */
 void file_rewind(int fd);
@@ -128,6 +128,11 @@ struct outcome {       /* of a program that has ended */
 struct outcome run_program(const char *input, const char *const argv[]);
 void outcome_close(const struct outcome *);
 
+/* The same for a program that came with the lab and runs no student code, without
+ * input.  Its exit status can still be student code's doing, once that has run in
+ * the sandbox: see sandbox_spoiled(), which is called if it did not exit. */
+struct outcome run_given_program(const char *const argv[]);
+
 /* run_program() without input: RUN_PROGRAM(program_path("pipeline"), "ls") */
 #define RUN_PROGRAM(...) run_program("", (const char *const[]){__VA_ARGS__, NULL})
 
@@ -144,8 +149,9 @@ void check_outcome(struct outcome, int exit_status, const char *out, const char 
                    const char *file, int line);
 
 /* Runs a shell command in the sandbox, with `argument` as its $1.  Returns its
- * output without the last newline; the caller frees it.  A failure is a grader
- * error: the command prepares a test (makes a directory) and judges nothing. */
+ * output without the last newline; the caller frees it.  For a command that
+ * prepares a test (makes a directory) and judges nothing: if it fails, see
+ * sandbox_spoiled(). */
 char *run_shell(const char *command, const char *argument);
 
 /* ---- the shortest failing sequence ------------------------------------------------- */

@@ -28,9 +28,11 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <mqueue.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cmocka.h>
@@ -67,6 +69,11 @@ uint64_t random_next(uint64_t *state);
 
 /* The grader itself failed: prints why and ends the run with status 3. */
 __attribute__((noreturn, format(printf, 1, 2))) void testkit_broken(const char *format, ...);
+
+/* Something that the test needs from the sandbox is missing there (a process,
+ * memory, a file).  Before student code has run in it, that is a grader error;
+ * afterwards the test fails, for the submission has used it up or broken it. */
+__attribute__((noreturn, format(printf, 1, 2))) void sandbox_spoiled(const char *format, ...);
 
 /* Waits until `condition` holds.  Fails the test when it does not within 20 s,
  * or sooner when nothing in the sandbox can run any more.  Tests wait in no
@@ -237,6 +244,42 @@ void *arena_trap(const char *name, size_t size_bytes);
 const void *arena_trap_input(const char *name, const void *bytes, size_t size_bytes,
                              size_t accessible_bytes);
 
+/* ---- what test and sandbox share (folder.c) ------------------------------------------- */
+
+/* An empty folder in the sandbox, one for each test, which is made when it is
+ * first used and removed with the test.  Student code can do anything to what is
+ * in it.  So the test opens files there without waiting (O_NONBLOCK) and without
+ * following symbolic links; it reads them with read(), never through mmap(), and
+ * gets the descriptor of a file of the wanted type or none.
+ *
+ *     begin(server, fifo_serve(arena_string(folder_path("fifo")), ...));
+ *     WAIT_UNTIL((fd = folder_open("fifo", O_WRONLY, S_IFIFO)) >= 0);
+ *
+ * A name is that of a file in the folder itself. */
+
+/* The path that student code uses, in the test's own memory; "": the folder's. */
+const char *folder_path(const char *name);
+/* Opens a file of this type (S_IFREG, S_IFIFO, ...), with the rights of student
+ * code; the caller closes the descriptor.  -1 and errno: ENOENT; for a FIFO also
+ * ENXIO (nobody reads it).  Fails the test when the file has another type or
+ * cannot be opened. */
+int folder_open(const char *name, int flags, mode_t type);
+/* Makes an empty file, FIFO or directory with exactly these permissions:
+ * folder_create("fifo", S_IFIFO | 0600). */
+void folder_create(const char *name, mode_t mode);
+/* False when there is no such file.  Does not follow a symbolic link. */
+bool folder_stat(const char *name, struct stat *);
+/* The names in it in ascending order, one per line, as quoted() shows them; at
+ * most 256.  Valid until the next call. */
+const char *folder_list(void);
+
+/* Opens a message queue of the sandbox (O_CREAT: with mode 0600 and these
+ * attributes, or the system's when attr is NULL); O_NONBLOCK is always set.  The
+ * test sends and receives itself.  -1 and errno: ENOENT, EEXIST.  Fails the test
+ * when the queue cannot be opened for another reason.  Closed with the test; the
+ * name stays until it is unlinked or the sandbox is swept. */
+mqd_t queue_open(const char *name, int flags, const struct mq_attr *attr);
+
 /* ---- descriptors, children and objects left behind (leftovers.c) -------------------- */
 
 /* As read_fds() in shared/process.h, which also has process_children(), but a
@@ -256,12 +299,17 @@ void assert_no_children(struct puppet *);
  * queues, System V objects, orphans.  One per line, "" for none; valid until
  * the next call. */
 const char *leftovers(void);
+/* The permissions of POSIX shared memory ("/name"), or of the System V segment with
+ * this key, as the fork server sees them; -1 when there is none. */
+int shm_mode(const char *name);
+int sysv_shm_mode(int key);
 /* Waits until there are none; fails, naming those that stay. */
 void assert_nothing_left(void);
 /* A name for a shared object that no other run uses: object_name("ring")
  * returns "/ring-" and digits, in the test's own memory; what is passed to a
  * function is arena_string(name).  Without namespaces of its own (--shared),
- * leftovers() sees only objects with such a name. */
+ * leftovers() sees only objects whose names contain such a name, and message
+ * queues with exactly such a name where /dev/mqueue is not mounted. */
 const char *object_name(const char *stem);
 
 /* ---- faults (faults.c) ---------------------------------------------------------------- */

@@ -7,14 +7,17 @@
  * So all puppets share the sandbox's namespaces, and the fork server can wait
  * for each of them, stop them at trap pages (trap.c), list the objects they left
  * (objects.c), and kill every process that descends from it.  It maps the control
- * page, which puppets inherit.
+ * page, which puppets inherit, and opens files and message queues for the test
+ * (folder.c).
  */
 #include "fork_server.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
@@ -23,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "objects.h"
 #include "requests.h"
 #include "shared/channel.h"
@@ -74,6 +78,19 @@ static void reply(int kind, const struct frame *request, uint64_t value, int err
     channel_send(server.fd, &frame, fd);
 }
 
+/* A descriptor for the test, or FRAME_FAILED with errno where it is -1. */
+static void give(const struct frame *request, int fd, const char *text)
+{
+    struct frame frame = {.kind = fd < 0 ? FRAME_FAILED : FRAME_DONE,
+                          .error = fd < 0 ? errno : 0,
+                          .nonce = request->nonce};
+
+    snprintf(frame.text, sizeof frame.text, "%s", text);
+    channel_send(server.fd, &frame, fd);
+    if (fd >= 0)
+        close(fd);
+}
+
 /* In the new process; own_end is its end of the socket pair. */
 __attribute__((noreturn)) static void become_puppet(const struct frame *request, int own_end,
                                                     int arena_fd)
@@ -82,6 +99,7 @@ __attribute__((noreturn)) static void become_puppet(const struct frame *request,
 
     close(server.fd);
     close(children_fd);
+    folder_leave();
     sigprocmask(SIG_SETMASK, &signals_at_start, NULL);
     test_fd = fcntl(own_end, F_DUPFD_CLOEXEC, OWN_FDS);
     close(own_end);
@@ -154,7 +172,7 @@ static void wait_for_puppet(const struct frame *request)
 /* Kills every descendant of the fork server: orphans become its children, for
  * it is process 1 of its sandbox or their subreaper.  All are killed before any
  * is waited for, since one may trace another. */
-static void sweep(void)
+static void kill_descendants(void)
 {
     struct process_info children[MAX_CHILDREN];
     pid_t self = getpid();
@@ -174,11 +192,17 @@ static void sweep(void)
     }
 }
 
-static void send_objects(void)
+static void sweep(void)
+{
+    kill_descendants();
+    folder_remove();
+}
+
+static void send_objects(const char *mark)
 {
     static char text[OBJECTS_BYTES];
 
-    list_objects(text, sizeof text, getpid(), is_puppet);
+    list_objects(text, sizeof text, mark, getpid(), is_puppet);
     send(server.fd, text, strlen(text) + 1, MSG_NOSIGNAL);
 }
 
@@ -197,6 +221,13 @@ static void map_control(const struct frame *request, int fd)
 static void report(const struct frame *request, int result)
 {
     reply(result == 0 ? FRAME_DONE : FRAME_FAILED, request, 0, errno, -1);
+}
+
+static int open_queue(const struct frame *request)
+{
+    struct mq_attr attr = {.mq_maxmsg = request->words[1], .mq_msgsize = request->words[2]};
+
+    return mq_open(request->text, request->words[0], 0600, attr.mq_maxmsg > 0 ? &attr : NULL);
 }
 
 static void serve(const struct frame *request, int fd)
@@ -224,10 +255,29 @@ static void serve(const struct frame *request, int fd)
         report(request, trap_release(pid));
         break;
     case FRAME_OBJECTS:
-        send_objects();
+        send_objects(request->text);
+        break;
+    case FRAME_FOLDER:
+        give(request, folder_make(), folder_path());
+        break;
+    case FRAME_CREATE:
+        report(request, folder_create(request->text, request->words[0]));
+        break;
+    case FRAME_OPEN:
+        give(request, folder_open(request->text, request->words[0]), "");
+        break;
+    case FRAME_QUEUE:
+        give(request, open_queue(request), "");
+        break;
+    case FRAME_MODE:
+        reply(FRAME_DONE, request,
+              request->text[0] ? memory_mode(request->text) : segment_mode(request->words[0]), 0,
+              -1);
         break;
     case FRAME_SWEEP:
         sweep();
+        if (request->words[0])
+            remove_objects();
         reply(FRAME_DONE, request, 0, 0, -1);
         break;
     }
@@ -241,6 +291,19 @@ static void open_children_fd(void)
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, &signals_at_start);
     children_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Ctrl-C reaches all processes of a terminal.  The test ends by it; this process
+ * sees that, and sweeps. */
+static void outlive_the_test(void)
+{
+    static const int signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaddset(&set, signals[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 /* Waits for a request, and handles traced puppets that stop meanwhile. */
@@ -261,6 +324,7 @@ void fork_server_run(const struct fork_server *settings)
 {
     server = *settings;
     open_children_fd();
+    outlive_the_test();
     for (;;) {
         struct frame request;
         int fd;

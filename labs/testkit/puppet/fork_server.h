@@ -10,8 +10,8 @@ struct fork_server {
     const char *submission_path;
 };
 
-/* Serves requests until the test process closes its end of the socket; then
- * kills all descendants and exits. */
+/* Serves requests until the test process closes its end of the socket, or ends;
+ * then kills all descendants, removes the shared folder and exits. */
 __attribute__((noreturn)) void fork_server_run(const struct fork_server *);
 
 #endif

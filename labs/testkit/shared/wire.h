@@ -75,14 +75,21 @@ enum frame_kind {
     FRAME_TRACE,   /* words: pid; from now on trap pages stop that puppet */
     FRAME_TRAPPED, /* words: pid; reply: words: 1 when it is stopped at a trap page */
     FRAME_UNTRAP,  /* words: pid; it can use the page now, and continues */
-    FRAME_OBJECTS, /* reply: one text message of at most OBJECTS_BYTES */
-    FRAME_SWEEP,   /* end all children */
+    FRAME_OBJECTS, /* text: a part of their names; reply: a text of at most OBJECTS_BYTES */
+    FRAME_MODE,    /* text: "/name" of shared memory, or "" and words: key; reply: words: mode */
+    FRAME_SWEEP,   /* end all children, remove the folder; words: 1 removes all objects, too */
+    FRAME_FOLDER,  /* reply: SCM_RIGHTS: the shared folder, made if need be; text: its path */
+    FRAME_CREATE,  /* text: a name in that folder; words: type and permissions (mknod) */
+    FRAME_OPEN,    /* text: a name in that folder; words: flags; reply: SCM_RIGHTS */
+    FRAME_QUEUE,   /* text: name; words: flags, max. messages or 0, their size; reply: SCM_RIGHTS */
     /* replies of the fork server */
     FRAME_STARTED, /* words: pid in the sandbox; SCM_RIGHTS: the socket */
     FRAME_WAITED,  /* words: status as waitpid stores it */
     FRAME_DONE,    /* words: as the request says */
     FRAME_FAILED,  /* error: errno */
 };
+
+#define UNLISTED " cannot be listed: " /* in the reply to FRAME_OBJECTS: a path and why */
 
 /* ---- the arena ------------------------------------------------------------- */
 

@@ -75,6 +75,16 @@ void test_ran_out(const char *format, ...)
     test_fail("the test ran out of resources because of the submission: %s", text);
 }
 
+void sandbox_spoiled(const char *format, ...)
+{
+    char text[512];
+
+    FORMAT_ARGUMENTS(text, format);
+    if (!session.calls_begun)
+        testkit_broken("the sandbox does not work: %s", text);
+    test_fail("the submission has spoiled the sandbox: %s", text);
+}
+
 void note_call(const char *format, ...)
 {
     FORMAT_ARGUMENTS(calls[ncalls % CALLS_SHOWN], format);

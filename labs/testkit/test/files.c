@@ -7,6 +7,8 @@
 
 #include "support.h"
 
+enum { MAX_FILE_BYTES = 128 << 20 };
+
 int file_new(const char *name, const void *text, size_t size_bytes)
 {
     int fd = memfd_create(name, MFD_CLOEXEC);
@@ -38,8 +40,11 @@ size_t file_size(int fd)
 char *file_contents(int fd)
 {
     size_t size_bytes = file_size(fd);
-    char *text = malloc(size_bytes + 1);
+    char *text;
 
+    if (size_bytes > MAX_FILE_BYTES)
+        fail_call("a file has %zu bytes, more than any correct one", size_bytes);
+    text = malloc(size_bytes + 1);
     if (!text)
         testkit_broken("no memory for a file of %zu bytes", size_bytes);
     if (pread(fd, text, size_bytes, 0) != (ssize_t)size_bytes)

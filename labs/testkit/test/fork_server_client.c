@@ -26,6 +26,7 @@
 #include "session.h"
 #include "shared/channel.h"
 #include "shared/exit_status.h"
+#include "shared/tree.h"
 #include "support.h"
 #include "testkit.h"
 
@@ -68,6 +69,7 @@ static void start_own(void)
         testkit_broken("fork: %s", strerror(errno));
     if (session.fork_server_pid == 0) {
         close(ends[0]);
+        signal(SIGPIPE, SIG_DFL);
         exec_fork_server(ends[1]);
     }
     close(ends[1]);
@@ -84,6 +86,9 @@ void fork_server_close(void)
     if (session.own_fork_server && session.fork_server_pid > 0)
         waitpid(session.fork_server_pid, NULL, 0);
     session.fork_server_pid = 0;
+    if (session.own_fork_server && session.folder[0] != '\0')
+        tree_remove(session.folder); /* the fork server did, unless it was killed */
+    session.folder[0] = '\0';
 }
 
 /* "its fork server was killed by SIGKILL".  Where labkit started it, only labkit
@@ -174,24 +179,28 @@ uint64_t fork_server_ask(enum frame_kind kind, pid_t sandbox_pid)
     int fd;
 
     if (!fork_server_request(&request, -1, &reply, &fd))
-        testkit_broken("the fork server cannot trace a puppet: %s", strerror(reply.error));
+        sandbox_spoiled("a puppet cannot be traced there: %s", strerror(reply.error));
     return reply.words[0];
 }
 
 void fork_server_sweep(void)
 {
-    struct frame request = {.kind = FRAME_SWEEP}, reply;
+    struct frame request = {.kind = FRAME_SWEEP, .words = {!session.shared}}, reply;
     int fd;
 
     if (session.fork_server >= 0)
         fork_server_request(&request, -1, &reply, &fd);
+    session.folder[0] = '\0';
 }
 
-char *fork_server_objects(void)
+char *fork_server_objects(const char *mark)
 {
     static char text[OBJECTS_BYTES];
     struct frame request = {.kind = FRAME_OBJECTS};
-    ssize_t n = exchange(&request, -1, text, sizeof text - 1, NULL);
+    ssize_t n;
+
+    snprintf(request.text, sizeof request.text, "%s", mark);
+    n = exchange(&request, -1, text, sizeof text - 1, NULL);
 
     text[n] = '\0';
     return text;

@@ -24,10 +24,11 @@ bool fork_server_request(struct frame *request, int give_fd, struct frame *reply
  * reply. */
 uint64_t fork_server_ask(enum frame_kind, pid_t sandbox_pid);
 
-/* Ends everything that runs in the sandbox. */
+/* Ends everything that runs in the sandbox, and removes the shared folder; where
+ * the sandbox is private, also all objects of its user. */
 void fork_server_sweep(void);
 
 /* The reply to FRAME_OBJECTS, valid until the next call. */
-char *fork_server_objects(void);
+char *fork_server_objects(const char *mark);
 
 #endif

@@ -3,10 +3,12 @@
  */
 #include "leftovers.h"
 
+#include <fcntl.h>
 #include <mqueue.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "failure.h"
@@ -15,6 +17,8 @@
 #include "puppets.h"
 #include "session.h"
 #include "shared/text.h"
+
+enum { MAX_NAMES = 256, NAME_BYTES = 96, MARK_BYTES = 32, MQUEUE_MAGIC = 0x19800202 };
 
 static void list_fds(char *text, size_t size, const struct fd_info *fds, size_t n)
 {
@@ -82,37 +86,101 @@ void assert_no_children(struct puppet *p)
                   children[0].state == 'Z' ? " (a zombie: no process waited for it)" : "");
 }
 
+/* The last names, also of earlier tests. */
+static char names[MAX_NAMES][NAME_BYTES];
+static size_t nnames;
+
 const char *object_name(const char *stem)
 {
-    char name[96];
+    char *name = names[nnames++ % MAX_NAMES];
 
-    snprintf(name, sizeof name, "/%.40s-%d.%u-%08x", stem, getpid(), session.ntests,
+    snprintf(name, NAME_BYTES, "/%.40s-%d.%u-%08x", stem, getpid(), session.ntests,
              (unsigned)nonce_new());
     return test_string(name);
 }
 
-/* Without private namespaces (--shared), the objects of this test are those
- * named by object_name(), and processes, which become children of our fork
- * server. */
-static bool is_ours(const char *line)
+/* A part of the name of every object that is this test's, in text[]: without
+ * private namespaces (--shared) those that object_name() named. */
+static const char *own_mark(char text[MARK_BYTES])
 {
-    char mark[32];
-
-    snprintf(mark, sizeof mark, "-%d.%u-", getpid(), session.ntests);
-    return !session.shared || strstr(line, mark) || strncmp(line, "process ", 8) == 0;
+    text[0] = '\0';
+    if (session.shared)
+        snprintf(text, MARK_BYTES, "-%d.%u-", getpid(), session.ntests);
+    return text;
 }
 
+static bool queues_are_listed(void)
+{
+    struct statfs fs;
+
+    return statfs("/dev/mqueue", &fs) == 0 && fs.f_type == MQUEUE_MAGIC;
+}
+
+static bool queue_exists(const char *name)
+{
+    mqd_t queue = mq_open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+    if (queue >= 0)
+        mq_close(queue);
+    return queue >= 0 || errno == EACCES;
+}
+
+/* Where the fork server cannot list message queues (WSL, a container), the test
+ * tries the names that it knows. */
+static void add_unlisted_queues(char *text, size_t size, const char *mark)
+{
+    if (!session.shared || queues_are_listed())
+        return;
+    for (size_t i = 0; i < nnames && i < MAX_NAMES; i++)
+        if (strstr(names[i], mark) && queue_exists(names[i]))
+            text_add(text, size, "POSIX message queue %s\n", names[i]);
+}
+
+static char *list(void)
+{
+    static char text[OBJECTS_BYTES + 4096];
+    char mark[MARK_BYTES];
+
+    snprintf(text, sizeof text, "%s", fork_server_objects(own_mark(mark)));
+    add_unlisted_queues(text, sizeof text, mark);
+    return text;
+}
+
+/* What cannot be seen is never taken for nothing. */
 const char *leftovers(void)
 {
-    static char ours[OBJECTS_BYTES];
-    char *lines = fork_server_objects();
-    char *rest;
+    const char *lines = list();
+    size_t length = strlen(lines);
 
-    ours[0] = '\0';
-    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        if (is_ours(line))
-            text_add(ours, sizeof ours, "%s\n", line);
-    return ours;
+    if (strstr(lines, UNLISTED))
+        sandbox_spoiled("its objects cannot be listed: %.300s", lines);
+    if (length >= 3 && strcmp(lines + length - 3, "...") == 0)
+        test_fail("there are more objects than can be listed: %.300s...", lines);
+    return lines;
+}
+
+static int ask_mode(struct frame *request)
+{
+    struct frame reply;
+    int fd;
+
+    fork_server_request(request, -1, &reply, &fd);
+    return (int)reply.words[0];
+}
+
+int shm_mode(const char *name)
+{
+    struct frame request = {.kind = FRAME_MODE};
+
+    snprintf(request.text, sizeof request.text, "%s", name);
+    return ask_mode(&request);
+}
+
+int sysv_shm_mode(int key)
+{
+    struct frame request = {.kind = FRAME_MODE, .words = {key}};
+
+    return ask_mode(&request);
 }
 
 void assert_nothing_left(void)
@@ -129,8 +197,7 @@ void leftovers_remove(void)
 {
     char *rest;
 
-    for (char *line = strtok_r((char *)leftovers(), "\n", &rest); line;
-         line = strtok_r(NULL, "\n", &rest)) {
+    for (char *line = strtok_r(list(), "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         const char *name = strchr(line, '/');
 
         if (name && strncmp(line, "process ", 8) != 0) {

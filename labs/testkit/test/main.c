@@ -25,6 +25,7 @@
 #include "decisions.h"
 #include "failure.h"
 #include "faults.h"
+#include "folder.h"
 #include "fork_server_client.h"
 #include "leftovers.h"
 #include "own_memory.h"
@@ -122,6 +123,7 @@ static int tear_down(void **state)
         any_hung |= failure_was_hang();
     }
     puppets_kill();
+    folder_close();
     scripts_free();
     own_memory_free();
     arena_close();
@@ -315,6 +317,7 @@ int main(int argc, char **argv)
     session.ntests_chosen = choose(argv + optind, argc - optind, chosen);
     if (session.ntests_chosen == 0)
         testkit_broken("this binary has no tests");
+    signal(SIGPIPE, SIG_IGN); /* a FIFO whose reader has left is an error of write() */
     control_reset();
     fork_server_open();
     failures = _cmocka_run_group_tests(program_invocation_short_name, chosen, session.ntests_chosen,

@@ -50,7 +50,16 @@ static void send_argv(struct puppet *p, const char *const argv[], size_t bytes)
     for (size_t i = 0; argv[i]; i++)
         at = stpcpy(at, argv[i]) + 1;
     if (send(p->socket, text, bytes, MSG_NOSIGNAL) < 0 && errno != EPIPE)
-        testkit_broken("cannot send %zu bytes of arguments: %s", bytes, strerror(errno));
+        sandbox_spoiled("it takes no %zu bytes of arguments: %s", bytes, strerror(errno));
+}
+
+/* Whether one of the arguments is a program of the lab or the submission. */
+static bool names_program(const char *const argv[])
+{
+    for (size_t i = 0; argv[i]; i++)
+        if (session.programs && strstr(argv[i], session.programs))
+            return true;
+    return false;
 }
 
 void puppet_exec(struct puppet *p, const char *const argv[])
@@ -63,7 +72,7 @@ void puppet_exec(struct puppet *p, const char *const argv[])
     }
     puppet_expect_idle(p, argv[0]);
     describe_argv(p->doing, sizeof p->doing, argv);
-    session.calls_begun = true;
+    session.calls_begun |= names_program(argv);
     puppet_send(p, &request, -1);
     send_argv(p, argv, request.words[1]);
     puppet_receive_refusal(p);

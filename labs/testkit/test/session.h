@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "shared/wire.h"
+
 struct registered { /* a test of this binary */
     const char *name, *rule, *file;
     int line;
@@ -28,11 +30,12 @@ struct session {
     bool stop_at_hang;       /* run no test after the first that hangs */
     size_t ntests_chosen;
 
-    int fork_server;       /* its socket, -1 when there is none */
-    bool own_fork_server;  /* this process started it */
-    pid_t fork_server_pid; /* if own */
-    pid_t sandbox;         /* the fork server as the puppets' parent; 0 before the first */
-    bool calls_begun;      /* student code has run in this sandbox */
+    int fork_server;               /* its socket, -1 when there is none */
+    bool own_fork_server;          /* this process started it */
+    pid_t fork_server_pid;         /* if own */
+    pid_t sandbox;                 /* the fork server as the puppets' parent; 0 before the first */
+    bool calls_begun;              /* student code has run in this sandbox */
+    char folder[FRAME_TEXT_BYTES]; /* path of its shared folder; "" when there is none */
 
     unsigned scripts_pending; /* recorded, and not started yet */
 
