@@ -47,7 +47,7 @@ CATCHES: Final = {
     "catches_a_forged_return": "the reply does not belong to this call",
     "catches_more_questions_than_can_wait": "more than 256 of its calls wait at the same time",
     "catches_questions_without_end": "did not return: it used up its CPU time",
-    "catches_questions_without_end_of_children": "timed out waiting for fault_count",
+    "catches_questions_without_end_of_children": "timed out waiting for fault_fired",
 }
 HANGS: Final = {
     "catches_callbacks_without_end",

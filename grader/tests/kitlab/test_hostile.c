@@ -103,8 +103,7 @@ TEST(catches_questions_without_end_of_children, "A rule.")
     puppets_use_all_cpus();
     p = puppet_start();
     begin(p, flood_with_questions(4));
-    fault_watch(p, FAULT_CLOSE);
-    WAIT_UNTIL(fault_count(p, FAULT_CLOSE) == 1);
+    WAIT_UNTIL(fault_fired(p)); /* never: nothing is planned */
 }
 
 TEST(three_hundred_threads_ask_at_once, "A rule.")

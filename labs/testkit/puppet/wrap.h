@@ -4,7 +4,8 @@
  *
  * defines dup() over libc's: where the control page says that FAULT_DUP is armed,
  * it asks the test first, and then fails or calls libc's.  A wrapper that does
- * more is written out: enter(), libc's function by REAL(), leave().
+ * more is written out: FIND() before it, and in it enter(), libc's function by REAL(),
+ * leave().
  *
  * The definitions stand between EXPORTED_BEGIN and EXPORTED_END: only these names
  * are exported, so that no name of the submission resolves to another one of the
@@ -48,17 +49,21 @@ void count_block(enum fault_call);
 /* Whether this process is a forked child of the puppet, while calls can ask. */
 bool in_armed_child(void);
 
-/* The function of this name that the executable's definition hides. */
-#define REAL(name)                                                                                 \
-    ({                                                                                             \
-        static __typeof__(&name) real;                                                             \
-        if (!real)                                                                                 \
-            real = (__typeof__(&name))libc_function(#name);                                        \
-        real;                                                                                      \
-    })
+/* Finds the function of this name that the executable's definition hides, before any
+ * thread or signal handler needs it: dlopen() takes locks. */
+#define FIND(name)                                                                                 \
+    static __typeof__(&name) real_##name;                                                          \
+    __attribute__((constructor)) static void find_##name(void)                                     \
+    {                                                                                              \
+        real_##name = (__typeof__(&name))libc_function(#name);                                     \
+    }
+
+/* That function.  A library's constructor may call it before FIND() has. */
+#define REAL(name) (real_##name ? real_##name : (find_##name(), real_##name))
 
 /* A wrapper for a call that reports failure by `failure` and errno. */
 #define WRAP(call, failure, type, name, params, ...)                                               \
+    FIND(name)                                                                                     \
     type name params                                                                               \
     {                                                                                              \
         struct decision decision = enter(call);                                                    \
@@ -75,6 +80,7 @@ bool in_armed_child(void);
 
 /* A wrapper for a call that returns its error number. */
 #define WRAP_VALUE(call, name, params, ...)                                                        \
+    FIND(name)                                                                                     \
     int name params                                                                                \
     {                                                                                              \
         struct decision decision = enter(call);                                                    \

@@ -25,6 +25,7 @@ static bool keeps(int fd)
 {
     return fd == ask_socket() && in_armed_child();
 }
+FIND(close)
 
 int close(int fd)
 {
@@ -44,6 +45,7 @@ int close(int fd)
     leave(&decision);
     return value;
 }
+FIND(close_range)
 
 int close_range(unsigned first, unsigned last, int flags)
 {
@@ -60,6 +62,7 @@ void closefrom(int first)
 {
     close_range(first < 0 ? 0 : first, ~0u, 0);
 }
+FIND(read)
 
 ssize_t read(int fd, void *buf, size_t len)
 {
@@ -74,6 +77,7 @@ ssize_t read(int fd, void *buf, size_t len)
     leave(&decision);
     return value;
 }
+FIND(write)
 
 ssize_t write(int fd, const void *buf, size_t len)
 {
@@ -119,6 +123,7 @@ __attribute__((noinline)) static ssize_t transfer(vector_function *function, int
 
 /* readv() and writev(). */
 #define WRAP_VECTOR(call, name)                                                                    \
+    FIND(name)                                                                                     \
     ssize_t name(int fd, const struct iovec *iov, int n)                                           \
     {                                                                                              \
         struct decision decision = enter(call);                                                    \
@@ -143,6 +148,7 @@ WRAP(FAULT_FTRUNCATE, -1, int, ftruncate64, (int fd, off64_t length), fd, length
 
 /* The argument is an int or a pointer, one word, or there is none. */
 #define WRAP_FCNTL(name)                                                                           \
+    FIND(name)                                                                                     \
     int name(int fd, int command, ...)                                                             \
     {                                                                                              \
         struct decision decision = enter(FAULT_FCNTL);                                             \

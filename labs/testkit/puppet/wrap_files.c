@@ -18,6 +18,7 @@ static bool has_mode(int flags)
 
 /* The variadic open(path, flags[, mode]), and openat() with a directory first. */
 #define WRAP_OPEN(name, params, ...)                                                               \
+    FIND(name)                                                                                     \
     int name params                                                                                \
     {                                                                                              \
         struct decision decision = enter(FAULT_OPEN);                                              \

@@ -81,11 +81,16 @@ WRAP_POINTER(malloc, glibc.malloc, (size_t bytes), bytes)
 WRAP_POINTER(calloc, glibc.calloc, (size_t n, size_t bytes), n, bytes)
 WRAP_RESIZE(realloc, glibc.realloc, (void *block, size_t bytes), block, bytes)
 WRAP_RESIZE(reallocarray, resize_array, (void *block, size_t n, size_t bytes), block, n, bytes)
+FIND(aligned_alloc)
 WRAP_POINTER(aligned_alloc, REAL(aligned_alloc), (size_t align, size_t bytes), align, bytes)
+FIND(memalign)
 WRAP_POINTER(memalign, REAL(memalign), (size_t align, size_t bytes), align, bytes)
+FIND(posix_memalign)
 WRAP_ALLOCATION(int, decision.error, value == 0, posix_memalign, REAL(posix_memalign),
                 (void **block, size_t align, size_t bytes), block, align, bytes)
+FIND(strdup)
 WRAP_STRING(strdup, REAL(strdup), (const char *text), text)
+FIND(strndup)
 WRAP_STRING(strndup, REAL(strndup), (const char *text, size_t max), text, max)
 
 void free(void *block)
@@ -100,6 +105,7 @@ void free(void *block)
 /* An address that the test proposes is a hint: where it does not fit, any other
  * address is good.  The caller's own wish comes first. */
 #define WRAP_MMAP(name, offset_type)                                                               \
+    FIND(name)                                                                                     \
     void *name(void *at, size_t len, int prot, int flags, int fd, offset_type offset)              \
     {                                                                                              \
         struct decision decision = enter(FAULT_MMAP);                                              \

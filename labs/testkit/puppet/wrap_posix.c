@@ -15,6 +15,7 @@ EXPORTED_BEGIN
 WRAP(FAULT_SHM_OPEN, -1, int, shm_open, (const char *name, int flags, mode_t mode), name, flags,
      mode)
 WRAP(FAULT_SHM_UNLINK, -1, int, shm_unlink, (const char *name), name)
+FIND(sem_open)
 
 sem_t *sem_open(const char *name, int flags, ...)
 {
@@ -48,6 +49,7 @@ WRAP(FAULT_SEM_WAIT, -1, int, sem_timedwait, (sem_t *sem, const struct timespec 
 WRAP(FAULT_SEM_WAIT, -1, int, sem_clockwait,
      (sem_t *sem, clockid_t clock, const struct timespec *until), sem, clock, until)
 WRAP(FAULT_SEM_POST, -1, int, sem_post, (sem_t *sem), sem)
+FIND(mq_open)
 
 mqd_t mq_open(const char *name, int flags, ...)
 {

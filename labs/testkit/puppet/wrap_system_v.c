@@ -11,6 +11,7 @@
 EXPORTED_BEGIN
 
 WRAP(FAULT_SHMGET, -1, int, shmget, (key_t key, size_t size, int flags), key, size, flags)
+FIND(shmat)
 
 void *shmat(int id, const void *at, int flags)
 {
@@ -35,6 +36,7 @@ WRAP(FAULT_SEMOP, -1, int, semop, (int id, struct sembuf *operations, size_t n),
 WRAP(FAULT_SEMOP, -1, int, semtimedop,
      (int id, struct sembuf *operations, size_t n, const struct timespec *limit), id, operations, n,
      limit)
+FIND(semctl)
 
 int semctl(int id, int number, int command, ...)
 {

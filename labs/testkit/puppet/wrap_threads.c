@@ -38,6 +38,7 @@ WRAP_VALUE(FAULT_COND_WAIT, pthread_cond_clockwait,
            cond, mutex, clock, until)
 
 /* futex() has no function in libc.  Other system calls do not ask. */
+FIND(syscall)
 long syscall(long number, ...)
 {
     struct decision decision = {0};

@@ -28,7 +28,7 @@ static struct {
 } submission;
 
 /* Provided by the linker. */
-extern const char __executable_start[], etext[];
+__attribute__((visibility("hidden"))) extern const char __executable_start[], etext[];
 
 void faults_arm(unsigned number)
 {
