@@ -25,6 +25,7 @@ KNOWN: Final = frozenset(
         "behaves_under_valgrind_06",
         "dev_shm_filled_06",
         "helper_killed_06",
+        "helper_process_04",
         "leak_without_a_frame_06",
         "objects_truncated_06",
         "objects_unlistable_06",
