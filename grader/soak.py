@@ -16,6 +16,7 @@ import os
 import random
 import sys
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -59,6 +60,7 @@ class Subject:
     write: Callable[[Path], object]
     judge: Callable[[Result], str]
     tests: frozenset[str] | None = None  # None: a few by chance
+    kinds: tuple[Kind, ...] = ("bwrap", "uid")
 
 
 # ---- subjects -------------------------------------------------------------------
@@ -77,13 +79,13 @@ def subjects(target: Lab) -> dict[str, list[Subject]]:
         bad += [_broken(lab, path) for path in broken_paths(lab)]
     for name in attack_pairs.NAMES:
         pair = attack_pairs.load_pair(name)
-        tests = frozenset(pair.tests)
-        hostile.append(
-            Subject(f"pairs/{name}", load_lab(ROOT, pair.lab), _attack(name), ends, tests)
-        )
+        lab, tests = load_lab(ROOT, pair.lab), frozenset(pair.tests)
+        hostile.append(Subject(f"pairs/{name}", lab, _attack(name), ends, tests, pair.kinds))
     for path in sorted(ATTACKS.glob("*/attack.toml")):
         name = path.parent.name
-        hostile.append(Subject(name, target, _link(path.parent), ends, frozenset(target.graded)))
+        wanted = tomllib.loads(path.read_text(encoding="utf-8")).get("kinds", ["bwrap"])
+        tests = frozenset(target.graded)
+        hostile.append(Subject(name, target, _link(path.parent), ends, tests, tuple(wanted)))
     return {"good": good, "bad": bad, "hostile": hostile}
 
 
@@ -197,7 +199,10 @@ def soak(options: argparse.Namespace, target: Lab, work: Path) -> Tally:
         else:
             group = chance.choice(sorted(classes))
             subject = chance.choice(classes[group])
-        kind = chance.choice(kinds)
+        usable = [kind for kind in kinds if kind in subject.kinds]
+        if not usable:
+            continue
+        kind = chance.choice(usable)
         only, valgrind = _choice(subject, chance)
         _grade(tally, subject, group, kind, only, work / str(number), valgrind=valgrind)
     tally.memory.append(memory_kib())
