@@ -173,6 +173,21 @@ static inline void assert_wstatus(size_t stage, int wstatus, int expected)
 #define assert_stage_killed(pipeline, stage, number)                                               \
     FROM_HERE(assert_wstatus(stage, (pipeline).status[stage], W_EXITCODE(0, number)))
 
+/* ---- descriptors --------------------------------------------------------- */
+
+struct fds {
+    struct fd_info at[MAX_FDS];
+    size_t n;
+};
+
+static inline struct fds fds_of(pid_t pid)
+{
+    struct fds fds;
+
+    fds.n = process_fds(pid, fds.at, MAX_FDS);
+    return fds;
+}
+
 /* ---- probes -------------------------------------------------------------- */
 
 /* The test's end of the socket that is descriptor 2 of puppet and stages. */
@@ -277,6 +292,32 @@ static inline void check_stage(struct puppet *p, const struct probe probes[], si
             fail_call("one process announced itself as stages %zu and %zu", i, stage);
 }
 
+/* What a descriptor of a process refers to; "" when it is closed, or the process has
+ * ended. */
+static inline struct fd_info fd_of(pid_t pid, int number)
+{
+    struct fds fds = fds_of(pid);
+
+    for (size_t i = 0; i < fds.n; i++)
+        if (fds.at[i].fd == number)
+            return fds.at[i];
+    return (struct fd_info){.fd = number};
+}
+
+/* Fails unless each stage that is alive writes to what the next one reads. */
+static inline void check_connections(const struct probe probes[], size_t n)
+{
+    for (size_t i = 0; i + 1 < n; i++) {
+        struct fd_info output = fd_of(probes[i].pid, STDOUT_FILENO);
+        struct fd_info input = fd_of(probes[i + 1].pid, STDIN_FILENO);
+
+        if (output.target[0] != '\0' && input.target[0] != '\0' &&
+            strcmp(output.target, input.target) != 0)
+            fail_call("stage %zu writes to %s, and stage %zu reads from %s", i, output.target,
+                      i + 1, input.target);
+    }
+}
+
 /* Waits until the probes "0", "1", ... have announced themselves during a call
  * of the puppet, and stores them in probes[0 .. n - 1]. */
 static inline void control_await_probes(struct control control, struct puppet *p,
@@ -300,6 +341,7 @@ static inline void control_await_probes(struct control control, struct puppet *p
         probes[stage_of(next)] = next;
         missing--;
     }
+    check_connections(probes, n);
 }
 #define control_await_probes(...) FROM_HERE(control_await_probes(__VA_ARGS__))
 
@@ -321,20 +363,7 @@ static inline void gate_open(int gate)
     close(gate);
 }
 
-/* ---- descriptors --------------------------------------------------------- */
-
-struct fds {
-    struct fd_info at[MAX_FDS];
-    size_t n;
-};
-
-static inline struct fds fds_of(pid_t pid)
-{
-    struct fds fds;
-
-    fds.n = process_fds(pid, fds.at, MAX_FDS);
-    return fds;
-}
+/* ---- descriptors that a call must leave alone ------------------------------- */
 
 static inline const char *describe_cloexec(bool cloexec)
 {

@@ -94,8 +94,11 @@ static void note_process(pid_t process)
 /* After fork(), in the caller and in the child. */
 static void note_child(struct puppet *p, pid_t process)
 {
-    if (process != puppet_pid(p))
-        note_process(process);
+    if (process == puppet_pid(p))
+        return;
+    if (process_parent(process) != puppet_pid(p))
+        fail_msg("fork() was called in another process than the one that called pipeline_run");
+    note_process(process);
 }
 
 /* After posix_spawn(), in the caller. */

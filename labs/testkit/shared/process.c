@@ -64,6 +64,42 @@ static bool read_file(const char *path, char *text, size_t size)
     return true;
 }
 
+/* The name in /proc/PID/stat is in parentheses and may hold any byte,
+ * parentheses too; the fields after it begin at the last ')'. */
+#define THREADS_OF_STAT " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d"
+static bool read_stat(pid_t pid, struct process_info *info, pid_t *parent)
+{
+    char path[32], text[512];
+    char *open_mark, *close_mark;
+    int threads;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    if (!read_file(path, text, sizeof text))
+        return false;
+    open_mark = strchr(text, '(');
+    close_mark = strrchr(text, ')');
+    if (!open_mark || !close_mark || sscanf(close_mark + 1, " %c %d", &info->state, parent) != 2)
+        return false;
+    /* Where only the first thread has ended, the process is no zombie. */
+    if (info->state == 'Z' && sscanf(close_mark + 1, THREADS_OF_STAT, &threads) == 1 && threads > 1)
+        info->state = 'S';
+    *close_mark = '\0';
+    info->pid = pid;
+    snprintf(info->name, sizeof info->name, "%.31s", open_mark + 1);
+    return true;
+}
+
+/* After a failed open() of a file in /proc/PID: whether the process is there and
+ * hides it.  A zombie has nothing to show. */
+static bool hides(pid_t pid)
+{
+    struct process_info info;
+    pid_t parent;
+
+    return (errno == EACCES || errno == EPERM) && read_stat(pid, &info, &parent) &&
+           info.state != 'Z';
+}
+
 static bool is_cloexec(pid_t pid, int fd)
 {
     char path[48], text[256];
@@ -100,7 +136,7 @@ ssize_t read_fds(pid_t pid, struct fd_info *out, size_t max)
 
     snprintf(path, sizeof path, "/proc/%d/fd", pid);
     dir = opendir(path);
-    unreadable = !dir && (errno == EACCES || errno == EPERM);
+    unreadable = !dir && hides(pid);
     while (dir && n < max && (entry = readdir(dir))) {
         struct fd_info *info = &out[n];
         ssize_t length;
@@ -135,7 +171,7 @@ int maps_contain(pid_t pid, const char *text)
 
     snprintf(path, sizeof path, "/proc/%d/maps", pid);
     maps = fopen(path, "re");
-    if (!maps && (errno == EACCES || errno == EPERM))
+    if (!maps && hides(pid))
         found = -1;
     while (maps && !found && fgets(line, sizeof line, maps))
         found = strstr(line, text) != NULL;
@@ -143,31 +179,6 @@ int maps_contain(pid_t pid, const char *text)
         fclose(maps);
     restore_own_id(own);
     return found;
-}
-
-/* The name in /proc/PID/stat is in parentheses and may hold any byte,
- * parentheses too; the fields after it begin at the last ')'. */
-#define THREADS_OF_STAT " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d"
-static bool read_stat(pid_t pid, struct process_info *info, pid_t *parent)
-{
-    char path[32], text[512];
-    char *open_mark, *close_mark;
-    int threads;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    if (!read_file(path, text, sizeof text))
-        return false;
-    open_mark = strchr(text, '(');
-    close_mark = strrchr(text, ')');
-    if (!open_mark || !close_mark || sscanf(close_mark + 1, " %c %d", &info->state, parent) != 2)
-        return false;
-    /* Where only the first thread has ended, the process is no zombie. */
-    if (info->state == 'Z' && sscanf(close_mark + 1, THREADS_OF_STAT, &threads) == 1 && threads > 1)
-        info->state = 'S';
-    *close_mark = '\0';
-    info->pid = pid;
-    snprintf(info->name, sizeof info->name, "%.31s", open_mark + 1);
-    return true;
 }
 
 /* Calls `see` for every process on the machine, until it returns false. */
@@ -284,6 +295,12 @@ static const struct timed_call {
     {SYS_ppoll, 2, LIMIT_POINTER, 1},
     {SYS_pselect6, 4, LIMIT_POINTER, 0},
     {SYS_epoll_pwait, 3, LIMIT_MS, -1},
+#ifdef SYS_epoll_pwait2
+    {SYS_epoll_pwait2, 3, LIMIT_POINTER, -1},
+#endif
+#ifdef SYS_futex_waitv
+    {SYS_futex_waitv, 3, LIMIT_POINTER, -1},
+#endif
     {SYS_futex, 3, LIMIT_POINTER, -1},
     {SYS_semtimedop, 3, LIMIT_POINTER, -1},
     {SYS_rt_sigtimedwait, 2, LIMIT_POINTER, -1},
@@ -337,6 +354,40 @@ bool process_is_observable(pid_t pid)
     return readable;
 }
 
+/* Whether a descriptor is a timer that is armed (timerfd_create(2)). */
+static bool is_armed_timer(const char *fdinfo)
+{
+    char text[1024];
+    const char *value;
+    unsigned long long seconds, nanoseconds;
+
+    if (!read_file(fdinfo, text, sizeof text) || !(value = strstr(text, "\nit_value: (")))
+        return false;
+    return sscanf(value, "\nit_value: (%llu, %llu)", &seconds, &nanoseconds) == 2 &&
+           (seconds != 0 || nanoseconds != 0);
+}
+
+/* A process that sleeps while such a timer is armed may be woken by it. */
+static bool has_armed_timer(pid_t pid)
+{
+    char path[64];
+    struct dirent *entry;
+    bool found = false;
+    DIR *dir;
+
+    snprintf(path, sizeof path, "/proc/%d/fdinfo", pid);
+    dir = opendir(path);
+    while (dir && !found && (entry = readdir(dir))) {
+        char file[96];
+
+        snprintf(file, sizeof file, "%s/%.24s", path, entry->d_name);
+        found = is_armed_timer(file);
+    }
+    if (dir)
+        closedir(dir);
+    return found;
+}
+
 static bool add_task(const char *task, struct process_activity *out)
 {
     char path[96], text[8192];
@@ -388,6 +439,7 @@ bool process_activity(pid_t pid, struct process_activity *out)
         snprintf(task, sizeof task, "%s/%.24s", path, entry->d_name);
         any |= add_task(task, out);
     }
+    out->in_timed_sleep |= out->asleep && has_armed_timer(pid);
     restore_own_id(own);
     closedir(dir);
     return any;

@@ -50,7 +50,7 @@ struct process_activity {
     bool asleep;           /* every thread is in state S */
     bool runnable;         /* a thread is running or ready to run */
     bool in_nap;           /* a thread is in nanosleep, or polls nothing */
-    bool in_timed_sleep;   /* a thread sleeps with a time limit */
+    bool in_timed_sleep;   /* a thread sleeps with a time limit, or a timerfd is armed */
     bool in_unknown_sleep; /* a thread sleeps, and its system call is hidden */
 };
 /* Whether the system calls of a process that exists can be read. */
