@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,9 +309,19 @@ static const struct timed_call {
     {SYS_mq_timedreceive, 4, LIMIT_POINTER, -1},
 };
 
+/* A process that handles SIGALRM may have set an alarm. */
+static bool waits_for_signal(long number)
+{
+#ifdef SYS_pause
+    if (number == SYS_pause)
+        return true;
+#endif
+    return number == SYS_rt_sigsuspend;
+}
+
 /* A call that is not in the table counts as sleeping without a limit; polling
  * with it still shows in the context switches. */
-static void look_at_sleep(const char *task, struct process_activity *out)
+static void look_at_sleep(const char *task, bool catches_alarm, struct process_activity *out)
 {
     char path[96], text[256];
     unsigned long long a[6];
@@ -329,6 +340,7 @@ static void look_at_sleep(const char *task, struct process_activity *out)
         out->in_unknown_sleep = true;
         return;
     }
+    out->in_timed_sleep |= catches_alarm && waits_for_signal(number);
     for (size_t i = 0; i < sizeof timed_calls / sizeof *timed_calls; i++) {
         const struct timed_call *call = &timed_calls[i];
         bool limited;
@@ -388,6 +400,15 @@ static bool has_armed_timer(pid_t pid)
     return found;
 }
 
+/* Whether a process handles SIGALRM, by its /proc/PID/status. */
+static bool catches_alarm(const char *status)
+{
+    const char *line = strstr(status, "\nSigCgt:\t");
+    unsigned long long caught;
+
+    return line && sscanf(line, "\nSigCgt: %llx", &caught) == 1 && caught >> (SIGALRM - 1) & 1;
+}
+
 static bool add_task(const char *task, struct process_activity *out)
 {
     char path[96], text[8192];
@@ -413,7 +434,7 @@ static bool add_task(const char *task, struct process_activity *out)
     out->cpu_ns += cpu_ns;
     out->switches += switches;
     if (state == 'S')
-        look_at_sleep(task, out);
+        look_at_sleep(task, catches_alarm(text), out);
     return true;
 }
 
