@@ -19,16 +19,21 @@ def wait_until(condition: Callable[[], object]) -> None:
 def descendants(pid: int, name: str) -> list[int]:
     """Descendants of `pid` whose command line contains `name`."""
     children = Path(f"/proc/{pid}/task").glob("*/children")
-    pids = [int(p) for file in children for p in file.read_text(encoding="ascii").split()]
+    pids = [int(p) for file in children for p in _text(file).split()]
     found = [p for p in pids if name in _command(p)]
     return found + [d for p in pids for d in descendants(p, name)]
 
 
-def _command(pid: int) -> str:
+def _text(file: Path) -> str:
+    """A file of a process; "" when that has ended."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+        return file.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def _command(pid: int) -> str:
+    return _text(Path(f"/proc/{pid}/cmdline"))
 
 
 def processes_with(text: str) -> list[int]:

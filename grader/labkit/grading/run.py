@@ -172,8 +172,8 @@ def run_memcheck(submission: CompiledSubmission) -> MemcheckRun:
     library = submission.build.submission
     if library and memcheck.has_client_request(library):
         return MemcheckRun("fail", message=memcheck.REFUSED)
-    need_tool("valgrind")
     try:
+        need_tool("valgrind")
         return twice(partial(_run_memcheck, submission, lab.memcheck))
     except GraderError as error:
         return MemcheckRun("error", message=str(error), log=error.log)
