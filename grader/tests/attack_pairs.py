@@ -123,3 +123,12 @@ def differences(pair: Pair, honest: Graded, attack: Graded) -> list[str]:
             continue
         found.append(f"{name}: {before} without the attack, {status} with it")
     return found
+
+
+def gains(honest: Graded, attack: Graded) -> list[str]:
+    """Where the attack is better off; in tests that do not matter to it, it may lose points."""
+    return [
+        f"{name}: {honest.verdicts[name]} without the attack, {status} with it"
+        for name, status in attack.verdicts.items()
+        if status != honest.verdicts[name] and status != "fail"
+    ]

@@ -11,7 +11,7 @@ from typing import Final
 
 import attack_pairs
 import pytest
-from attack_pairs import differences, grade, lab_of, load_pair, write_pair
+from attack_pairs import differences, gains, grade, lab_of, load_pair, write_pair
 
 from labkit.errors import GraderError
 from labkit.grading.grade import choose_sandbox
@@ -60,7 +60,8 @@ def test_the_attack_gains_nothing(name: str, kind: Kind, directory: Path) -> Non
     without, with_attack = (grade(pair, path, kind, full=FULL) for path in (honest, attack))
     assert without.result.status == "graded", without.messages
     assert {test.name for test in without.result.failed} & set(pair.tests), "it should be wrong"
-    assert not differences(pair, without, with_attack), with_attack.messages
+    found = gains(without, with_attack) if FULL else differences(pair, without, with_attack)
+    assert not found, with_attack.messages
 
 
 def test_a_gain_is_noticed(directory: Path) -> None:
@@ -71,6 +72,8 @@ def test_a_gain_is_noticed(directory: Path) -> None:
     write_reference(lab_of(pair), directory / "reference")
     without, better = (grade(pair, path, "bwrap") for path in (honest, directory / "reference"))
     assert differences(pair, without, better)
+    assert gains(without, better)
+    assert not gains(better, without)
     assert not differences(pair, without, without)
 
 
