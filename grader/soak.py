@@ -274,7 +274,7 @@ def report(tally: Tally, left: Sequence[str], before: Inventory, after: Inventor
     print(f"seconds each: median {median(tally.seconds):.2f}, longest {max(tally.seconds):.2f}")
     print(f"unexpected results: {len(tally.problems)}")
     print(f"left behind: {', '.join(left) or 'nothing'}")
-    print(f"memory: {tally.memory[0]} KiB at first, {half} half-way, {tally.memory[-1]} at the end")
+    print(f"memory in KiB: {' '.join(map(str, tally.memory))}")
     grew = tally.memory[-1] > half * GROWTH
     return 1 if tally.problems or left or grew else 0
 

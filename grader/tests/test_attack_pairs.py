@@ -22,15 +22,10 @@ FULL: Final = os.environ.get("LABKIT_ATTACKS") == "full"
 # Gains that are known; each is removed with its cause.
 KNOWN: Final = frozenset(
     {
-        "decoy_stages_04",
-        "helper_process_04",
-        "polls_by_alarm_04",
-        "polls_by_timer_04",
         "preflight_adapted_06",
         "preflight_remembered_06",
         "scripts_read_06",
         "stages_preloaded_04",
-        "watcher_program_06",
     }
 )
 CASES: Final = [
