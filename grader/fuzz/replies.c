@@ -135,8 +135,9 @@ void overwrite_results(void)
 {
 }
 
-void overwrite_inputs(void)
+void arena_overwrite_inputs(const void *owner)
 {
+    (void)owner;
 }
 
 bool script_is_recording(void)

@@ -3,7 +3,7 @@
  *     test_X [--list] [--seed N]
  *            (--fork-server FD [--shared] | --puppet PATH --submission PATH)
  *            [--programs DIR] [--wrap "gdb --args"] [--timeout-factor N]
- *            [--overwrite-arena] [--count-heap] [NAME...]
+ *            [--count-heap] [NAME...]
  *
  *     test_X --arguments-fd FD
  *
@@ -181,7 +181,7 @@ __attribute__((noreturn)) static void usage(const char *program)
             "usage: %s [--list] [--seed N]\n"
             "       (--fork-server FD [--shared] | --puppet PATH --submission PATH)\n"
             "       [--programs DIR] [--wrap COMMAND] [--timeout-factor N]\n"
-            "       [--overwrite-arena] [--count-heap] [NAME...]\n"
+            "       [--count-heap] [NAME...]\n"
             "       %s --arguments-fd FD\n",
             program, program);
     exit(STATUS_USAGE);
@@ -217,19 +217,7 @@ static int arguments_from(int fd, char *argv[])
 
 static void read_options(int argc, char **argv)
 {
-    enum {
-        LIST = 1,
-        SEED,
-        FORK_SERVER,
-        SHARED,
-        PUPPET,
-        SUBMISSION,
-        PROGRAMS,
-        WRAP,
-        FACTOR,
-        OVERWRITE,
-        HEAP
-    };
+    enum { LIST = 1, SEED, FORK_SERVER, SHARED, PUPPET, SUBMISSION, PROGRAMS, WRAP, FACTOR, HEAP };
     static const struct option options[] = {{"list", no_argument, NULL, LIST},
                                             {"seed", required_argument, NULL, SEED},
                                             {"fork-server", required_argument, NULL, FORK_SERVER},
@@ -239,7 +227,6 @@ static void read_options(int argc, char **argv)
                                             {"programs", required_argument, NULL, PROGRAMS},
                                             {"wrap", required_argument, NULL, WRAP},
                                             {"timeout-factor", required_argument, NULL, FACTOR},
-                                            {"overwrite-arena", no_argument, NULL, OVERWRITE},
                                             {"count-heap", no_argument, NULL, HEAP},
                                             {0}};
     int option;
@@ -272,9 +259,6 @@ static void read_options(int argc, char **argv)
             break;
         case FACTOR:
             session.timeout_factor = number(argv[0], optarg);
-            break;
-        case OVERWRITE:
-            session.overwrite_arena = true;
             break;
         case HEAP:
             session.count_heap = true;

@@ -23,7 +23,6 @@ struct session {
     uint64_t seed;
     unsigned timeout_factor; /* for all limits: Valgrind is slow; 0: no limits */
     bool shared;             /* no private namespaces: others' objects are visible */
-    bool overwrite_arena;    /* see overwrite.c */
     bool count_heap;         /* print how many blocks a test leaves allocated */
     size_t ntests_chosen;
 
@@ -32,8 +31,6 @@ struct session {
     pid_t fork_server_pid; /* if own */
     pid_t sandbox;         /* the fork server as the puppets' parent; 0 before the first */
     bool calls_begun;      /* student code has run in this sandbox */
-
-    unsigned scripts_pending; /* recorded, and not started yet */
 
     unsigned ntests;               /* begun so far */
     const struct registered *test; /* the current one */
