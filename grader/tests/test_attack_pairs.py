@@ -33,7 +33,6 @@ KNOWN: Final = frozenset(
         "scripts_read_06",
         "semaphores_used_up_06",
         "tmp_unwritable_04",
-        "watcher_program_06",
     }
 )
 CASES: Final = [

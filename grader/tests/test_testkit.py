@@ -46,6 +46,9 @@ CATCHES = {
     "catches_an_input_that_is_kept_while_another_call_waits": "db != 0x61",
     "catches_an_input_that_is_kept_within_a_script": "db != 0x61",
     "catches_a_result_that_is_read_late": "a5 != 0x61",
+    "catches_a_program_where_children_are_forbidden": (
+        "a process that the submission started is there, and may wake it"
+    ),
     "catches_spinning": "spin() spins",
     "catches_polling": "nap() polls",
     "catches_a_return_where_it_should_wait": "should wait, but returned 6",

@@ -136,6 +136,10 @@ void assert_blocked(struct puppet *);
 /* As assert_blocked, for a call with a timeout: sleeping in the kernel with a
  * time limit is not polling there. */
 void assert_blocked_with_timeout(struct puppet *);
+/* For a lab whose contract starts no process, before its tests run (in a constructor
+ * in stubs.c): no call counts as blocked while a process other than the puppets is
+ * there, whatever it executes. */
+void forbid_children(void);
 /* Waits until the puppet is stopped at the end of an arena_trap() buffer. */
 void assert_trapped(struct puppet *);
 /* Lets such a puppet continue; it can use the page from now on. */

@@ -437,6 +437,33 @@ TEST(a_call_that_returned_is_not_taken_for_blocked, "A rule.")
     assert_int_equal(finish_word(p), 6);
 }
 
+/* Begins a call beside which a program sleeps that the submission started. */
+static struct puppet *begin_beside_a_program(void)
+{
+    struct puppet *p = puppet_start();
+    int ends[2];
+
+    give_pipe(p, ends, 20);
+    begin(p, read_beside_a_program(20));
+    return p;
+}
+
+TEST(a_program_may_sleep_beside_a_blocked_call, "A rule.")
+{
+    struct puppet *p = begin_beside_a_program();
+
+    assert_blocked(p);
+    puppet_kill(p);
+}
+
+TEST(catches_a_program_where_children_are_forbidden, "A rule.")
+{
+    struct puppet *p = begin_beside_a_program();
+
+    forbid_children(); /* for the tests behind this one, too; none of them starts a program */
+    assert_blocked(p);
+}
+
 TEST(catches_a_sleep_with_a_limit_where_the_call_has_no_timeout, "A rule.")
 {
     struct puppet *p = puppet_start();
