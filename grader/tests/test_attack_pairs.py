@@ -28,8 +28,6 @@ KNOWN: Final = frozenset(
         "leak_without_a_frame_06",
         "objects_truncated_06",
         "objects_unlistable_06",
-        "preflight_adapted_06",
-        "preflight_remembered_06",
         "scripts_read_06",
         "semaphores_used_up_06",
         "tmp_unwritable_04",

@@ -18,7 +18,7 @@ enum {
     FRAME_TEXT_BYTES = 124,
     OBJECTS_BYTES = 32768,
     OWN_FDS = 500, /* descriptors from here on belong to the kit */
-    MAX_PUPPETS = 64,
+    MAX_PUPPETS = 256,
     MAX_CALLBACKS = 16,
     MAX_MARKS = 1 << 16,
 };
