@@ -135,8 +135,14 @@ void overwrite_results(void)
 {
 }
 
-void overwrite_inputs(void)
+void arena_claim_inputs(const void *owner)
 {
+    (void)owner;
+}
+
+void arena_overwrite_inputs(const void *owner)
+{
+    (void)owner;
 }
 
 bool script_is_recording(void)

@@ -22,10 +22,7 @@ FULL: Final = os.environ.get("LABKIT_ATTACKS") == "full"
 # Gains that are known; each is removed with its cause.
 KNOWN: Final = frozenset(
     {
-        "preflight_adapted_06",
-        "preflight_remembered_06",
         "scripts_read_06",
-        "stages_preloaded_04",
     }
 )
 CASES: Final = [

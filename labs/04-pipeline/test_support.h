@@ -287,6 +287,8 @@ static inline void check_stage(struct puppet *p, const struct probe probes[], si
         fail_call("stage %zu is not a child of the process that called pipeline_run", stage);
     if (process_program(next->pid, program, sizeof program) && !strstr(program, "/probe"))
         fail_call("stage %zu does not execute its command", stage);
+    if (parent != 0 && process_has_mapped(next->pid, "submission.so"))
+        fail_call("stage %zu was started with the caller's library preloaded", stage);
     for (size_t i = 0; i < n; i++)
         if (probes[i].pid == next->pid)
             fail_call("one process announced itself as stages %zu and %zu", i, stage);

@@ -2,6 +2,12 @@
  * the puppet that has loaded the submission. */
 #include "ring.h"
 #include "stub.h"
+#include "testkit.h"
+
+__attribute__((constructor)) static void no_function_starts_a_process(void)
+{
+    forbid_children();
+}
 
 STUB(struct ring *, ring_open,
      (const char *name, int backend, size_t capacity_bytes, unsigned flags), name, backend,

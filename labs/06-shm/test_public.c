@@ -271,7 +271,12 @@ static void get_sleeps_until_a_message_arrives_over(int backend)
         assert_proceeds(b, MESSAGE_NOT_SEEN);
         assert_int_equal(finish(b), 7);
         assert_memory_equal(test_copy(buf, 7), "wake up", 7);
+        puppet_use(a);
+        put_text(in_a, "another");
+        puppet_use(b);
+        assert_next(in_b, "another");
     }
+    puppet_use(a);
     ring_close(in_a);
     puppet_use(b);
     ring_close(in_b);

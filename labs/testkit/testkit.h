@@ -143,6 +143,10 @@ void assert_blocked(struct puppet *);
 /* As assert_blocked, for a call with a timeout: sleeping in the kernel with a
  * time limit is not polling there. */
 void assert_blocked_with_timeout(struct puppet *);
+/* For a lab whose contract starts no process, before its tests run (in a constructor
+ * in stubs.c): no call counts as blocked while a process other than the puppets is
+ * there, whatever it executes. */
+void forbid_children(void);
 /* Waits until the puppet is stopped at the end of an arena_trap() buffer. */
 void assert_trapped(struct puppet *);
 /* Lets such a puppet continue; it can use the page from now on. */
@@ -217,11 +221,11 @@ void *test_copy(const void *bytes, size_t size_bytes); /* of a result in the are
  * A puppet may write to all of it at any time.  So nothing that a verdict rests
  * on stays there:
  *   - an input (arena_input(), arena_string(), arena_argv()) is a copy for one
- *     call.  Do not read it back, and do not pass it again;
+ *     call, the next one that is made or recorded.  It is overwritten when that
+ *     call has returned, so do not read it back, and do not pass it again;
  *   - a result (arena_out()) is copied once, right after its call.  Assert on the
- *     copy.
- * `labkit verify` runs the tests with --overwrite-arena, which overwrites inputs
- * after their call and results before the next one. */
+ *     copy: the result is overwritten before the next call.
+ * So a submission that keeps a pointer where it must copy fails, too. */
 const void *arena_input(const char *name, const void *bytes, size_t size_bytes);
 const char *arena_string(const char *text);
 /* A copy of a NULL-terminated argv and its strings. */

@@ -6,14 +6,45 @@
 
 #include "test_support.h"
 
-/* A process is held at each of its calls of a kind in turn, until there are no more
- * of them; no function of ring.h needs more than this. */
+/* A process is held at each of its calls of a kind; no function of ring.h needs more
+ * of them than this. */
 enum { MAX_HOLDS = 40 };
 
 static inline void assert_few_calls(unsigned n)
 {
     if (n > MAX_HOLDS)
         fail_msg("a single call made more than %d calls of one kind to libc", MAX_HOLDS);
+}
+
+/* Lets a process make a call of ring.h.  Its nth call of that kind to libc is held, or
+ * fails; with nth = 0 they are only counted.  Stores how many there were, and
+ * returns whether the nth was reached. */
+typedef bool sweep_run(void *context, enum fault_call call, unsigned nth, unsigned *count);
+
+/* A run that only counts, and then one for each of the calls that it saw, and for one
+ * more, in an order that the submission cannot know.  The process does the same
+ * thing each time, alone until its nth call, so it must make the same calls: else
+ * the real ones might be made when nobody holds them. */
+static inline void sweep(enum fault_call call, sweep_run *run, void *context)
+{
+    static const char *const functions[] = {
+#define FUNCTION(name, function) [name] = function,
+        FAULT_CALL_LIST(FUNCTION)
+#undef FUNCTION
+    };
+    unsigned order[MAX_HOLDS + 1], count, again;
+    uint64_t seed = testkit_seed();
+
+    run(context, call, 0, &count);
+    assert_few_calls(count);
+    if (count == 0)
+        return;
+    for (unsigned i = 0; i <= count; i++)
+        order[i] = i + 1;
+    random_shuffle(&seed, order, count + 1, sizeof(*order));
+    for (unsigned i = 0; i <= count; i++)
+        if (run(context, call, order[i], &again) != (order[i] <= count))
+            fail_msg("ring_open makes another number of calls of %s() each time", functions[call]);
 }
 
 /* A process that has the ring open too, with a buffer for what it gets. */

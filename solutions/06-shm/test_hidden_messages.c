@@ -150,19 +150,12 @@ struct run {
     char why[160]; /* the last run failed */
 };
 
-/* The messages of all puts, OP_BYTES apart. */
-static const char *messages_of(const struct op *ops, size_t n)
+static const void *message_of(const struct op *op)
 {
-    char *messages = malloc(n * OP_BYTES);
-    const char *input;
+    unsigned char message[OP_BYTES];
 
-    if (messages == NULL)
-        testkit_broken("no memory for %zu messages", n);
-    for (size_t i = 0; i < n; i++)
-        random_fill(messages + i * OP_BYTES, ops[i].put ? ops[i].len : 0, ops[i].seed);
-    input = arena_input("messages", messages, n * OP_BYTES);
-    free(messages);
-    return input;
+    random_fill(message, op->len, op->seed);
+    return arena_input("message", message, op->len);
 }
 
 /* Runs the calls on a new ring: how many it took until one differed from the
@@ -174,7 +167,6 @@ static size_t run_ops(const void *sequence, size_t n, void *context)
     const char *name = unique_name();
     struct ring *r = OPEN_RING(puppet_current(), name, RING_POSIX, run->capacity, RING_CREATE);
     struct script *s = script_new(n);
-    const char *messages = messages_of(ops, n);
     unsigned char *bytes = arena_out("results", n * OP_BYTES), *copy = malloc(n * OP_BYTES);
     struct model model = {.ops = ops, .capacity = run->capacity};
     size_t i;
@@ -183,7 +175,7 @@ static size_t run_ops(const void *sequence, size_t n, void *context)
         testkit_broken("no memory for %zu results", n);
     for (i = 0; i < n; i++)
         if (ops[i].put)
-            RECORD(s, ring_put(r, messages + i * OP_BYTES, ops[i].len, 0));
+            RECORD(s, ring_put(r, message_of(&ops[i]), ops[i].len, 0));
         else
             RECORD(s, ring_get(r, bytes + i * OP_BYTES, ops[i].len, 0));
     script_run(s);

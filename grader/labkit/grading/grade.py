@@ -45,18 +45,15 @@ def grade_submission(
     jobs: int = JOBS,
     seed: int | None = None,
     only: Collection[str] | None = None,
-    overwrite_arena: bool = False,
     cancel: CancelEvent | None = None,
 ) -> Result:
     """Grades the submission at `source`; an interrupted grading has the status "incomplete".
 
-    `only` names the tests to run, as if the lab had no others; None means all.  `overwrite_arena`
-    is for the proof of a lab (proof/verify.py).
+    `only` names the tests to run, as if the lab had no others; None means all.
     """
     started = time.monotonic()
     seed = SEED if seed is None else seed
     with compiled(lab, source, sandbox=sandbox, seed=seed, cancel=cancel) as (submission, info):
-        submission = replace(submission, overwrite_arena=overwrite_arena)
         if only is not None:
             chosen = tuple(test for test in lab.tests if test.name in only)
             submission = replace(submission, lab=replace(lab, tests=chosen))

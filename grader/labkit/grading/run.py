@@ -84,7 +84,6 @@ class CompiledSubmission:
     seed: int
     cancel: CancelEvent
     hang_found: CancelEvent  # set when a test of the Valgrind pass hangs natively
-    overwrite_arena: bool = False  # for proofs: see labs/testkit/test/overwrite.c
     budget: Budget | None = None  # None: without a limit
 
     def with_seed(self, seed: int) -> "CompiledSubmission":
@@ -433,8 +432,6 @@ def _start_binary(
         arguments.append("--stop-at-hang")
     if count_heap:
         arguments.append("--count-heap")
-    if submission.overwrite_arena:
-        arguments.append("--overwrite-arena")
     arguments_fd = bytes_fd("".join(f"{word}\0" for word in (*arguments, *names)).encode())
     read, write = os.pipe()
     try:

@@ -86,7 +86,6 @@ def checks(lab: Lab, options: Options) -> tuple[Check, ...]:
         ("broken/every_test_fails_once", partial(inspection.every_test_was_seen_to_fail, lab)),
         ("skeleton/scores_low", partial(_skeleton_scores_low, lab, options)),
         ("reference/scores_full", partial(_reference_scores_full, lab, options)),
-        ("tests/read_no_input_back", partial(_tests_read_no_input_back, lab, options)),
     ]
     listed += [
         (f"accepted/{path.name}", partial(_accepted_scores_full, lab, path, options))
@@ -177,22 +176,6 @@ def _reference_scores_full(lab: Lab, options: Options) -> list[str]:
         return _scores_full(lab, source, options, covers=None)
 
 
-def _tests_read_no_input_back(lab: Lab, options: Options) -> list[str]:
-    """The reference passes when inputs and results in the arena are overwritten between calls.
-
-    Student code can write there, so a test keeps what it expects in its own memory.
-    """
-    with TemporaryDirectory(prefix="labkit-verify-") as folder:
-        source = Path(folder, "reference")
-        write_reference(lab, source)
-        result = _grade(lab, source, options, valgrind=False, overwrite_arena=True)
-    return [
-        "with --overwrite-arena (the test reads an input back, passes it twice, or reads a result"
-        f" late): {_why(result, name)}"
-        for name in sorted(_failed(result))
-    ]
-
-
 def _accepted_scores_full(lab: Lab, path: Path, options: Options) -> list[str]:
     accepted = lab.accepted.get(path.name, Accepted())
     with TemporaryDirectory(prefix="labkit-verify-") as folder:
@@ -249,7 +232,6 @@ def _grade(
     valgrind: bool,
     seed: int | None = None,
     only: Collection[str] | None = None,
-    overwrite_arena: bool = False,
 ) -> Result:
     result = grade_submission(
         lab,
@@ -259,7 +241,6 @@ def _grade(
         jobs=1,
         seed=seed,
         only=only,
-        overwrite_arena=overwrite_arena,
         cancel=options.cancel,
     )
     if result.status == "incomplete":

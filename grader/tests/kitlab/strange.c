@@ -352,6 +352,21 @@ int read_after_the_thread(int fd)
     return read_from(fd);
 }
 
+/* The program reads the same pipe, so it sleeps as long as this call does. */
+int read_beside_a_program(int fd)
+{
+    char *argv[] = {"/bin/cat", NULL}, *env[] = {NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
+    if (posix_spawn(&pid, argv[0], &actions, NULL, argv, env) != 0)
+        return -1;
+    posix_spawn_file_actions_destroy(&actions);
+    return read_from(fd);
+}
+
 int child_and_grandchild_write(int *number)
 {
     int child_word, grandchild_word;

@@ -39,6 +39,7 @@ void *map_shared(const char *name);
 int leave_a_thread(void);                    /* which opens and closes files */
 int leave_a_busy_thread(int fd);             /* which has used CPU time, and waits for a byte */
 int read_after_the_thread(int fd);           /* joins it first */
+int read_beside_a_program(int fd);           /* which it started, and which reads fd, too */
 int child_and_grandchild_write(int *number); /* returns what the parent has afterwards */
 int read_fork_server_memory(void);           /* 0 when its memory can be read */
 int missing_function(void);                  /* declared here, defined nowhere */

@@ -118,6 +118,13 @@ static uint64_t argument(uint64_t word, const struct script_call calls[], uint64
     return calls[index].value;
 }
 
+static void overwrite_inputs(const struct script_call *call)
+{
+    for (int k = 0; k < FRAME_WORDS; k++)
+        if (call->input_bytes[k] > 0)
+            memset((void *)call->words[k], ARENA_GARBAGE, call->input_bytes[k]);
+}
+
 static void run_script(const struct frame *request)
 {
     struct script_call *calls = (struct script_call *)request->words[0];
@@ -133,6 +140,7 @@ static void run_script(const struct frame *request)
             words[k] = argument(calls[i].words[k], calls, i);
         calls[i].value = invoke(function, words, &calls[i].error);
         exit_if_child(request);
+        overwrite_inputs(&calls[i]);
         calls[i].done = 1;
     }
     send_or_exit(FRAME_RETURNED, request, count, 0, NULL);

@@ -18,7 +18,7 @@ enum {
     FRAME_TEXT_BYTES = 124,
     OBJECTS_BYTES = 32768,
     OWN_FDS = 500, /* descriptors from here on belong to the kit */
-    MAX_PUPPETS = 64,
+    MAX_PUPPETS = 256,
     MAX_CALLBACKS = 16,
     MAX_MARKS = 1 << 16,
 };
@@ -110,13 +110,16 @@ enum frame_kind {
 #define ARENA_ADDRESS ((char *)0x200000000000)
 #define ARENA_BYTES ((size_t)256 << 20)
 
+enum { ARENA_GARBAGE = 0xdb }; /* what inputs are overwritten with */
+
 /* ---- scripts ---------------------------------------------------------------- */
 
 struct script_call { /* a script is an array of these in the arena */
     char function[40];
     uint64_t words[FRAME_WORDS];
-    uint64_t value; /* written by the puppet */
-    int32_t error;  /* written by the puppet */
+    uint32_t input_bytes[FRAME_WORDS]; /* of the input that a word points to; overwritten after */
+    uint64_t value;                    /* written by the puppet */
+    int32_t error;                     /* written by the puppet */
     uint16_t nargs;
     uint16_t done; /* written by the puppet */
 };

@@ -18,19 +18,20 @@
 #include "shared/wire.h"
 #include "testkit.h"
 
-enum { RED_ZONE_BYTES = 64, PAGE_BYTES = 4096, RED = 0xfd, UNSET = 0xa5, GARBAGE = 0xdb };
+enum { RED_ZONE_BYTES = 64, PAGE_BYTES = 4096, RED = 0xfd, UNSET = 0xa5 };
 enum { MAX_ZEROS = 8 << 20 }; /* behind all blocks: a few huge pages */
 
 #define ROUND_UP(n, to) (((n) + (to) - 1) / (to) * (to))
 
 /* How long the contents of a block matter (overwrite.c). */
-enum block_use { LASTS, INPUT, RESULT };
+enum block_use { LASTS, INPUT, SPENT_INPUT, RESULT };
 
 struct block { /* a piece of the arena */
     const char *name;
     size_t at, bytes;   /* offset from ARENA_ADDRESS */
     size_t front, back; /* widths of its red zones */
     enum block_use use;
+    const void *owner; /* of an input: the puppet or script whose call it is for */
 };
 
 static struct {
@@ -38,6 +39,8 @@ static struct {
     size_t used;
     struct block *blocks;
     size_t nblocks, max_blocks;
+    size_t first_input; /* inputs before this one are spent */
+    size_t first_new;   /* inputs from here on have no owner */
     bool has_traps;
 } arena;
 
@@ -56,6 +59,8 @@ void arena_open(void)
     arena.fd = fd;
     arena.used = 0;
     arena.nblocks = 0;
+    arena.first_input = 0;
+    arena.first_new = 0;
     arena.has_traps = false;
 }
 
@@ -219,21 +224,45 @@ char *const *arena_argv(const char *const argv[])
     return copy;
 }
 
-static void overwrite(enum block_use use, int byte)
+size_t arena_new_input_bytes(uint64_t address)
 {
-    for (size_t i = 0; i < arena.nblocks; i++)
-        if (arena.blocks[i].use == use)
-            memset(ARENA_ADDRESS + arena.blocks[i].at, byte, arena.blocks[i].bytes);
+    for (size_t i = arena.first_new; i < arena.nblocks; i++)
+        if (arena.blocks[i].use == INPUT &&
+            address == (uintptr_t)ARENA_ADDRESS + arena.blocks[i].at)
+            return arena.blocks[i].bytes;
+    return 0;
 }
 
-void arena_overwrite_inputs(void)
+void arena_claim_inputs(const void *owner)
 {
-    overwrite(INPUT, GARBAGE);
+    for (; arena.first_new < arena.nblocks; arena.first_new++)
+        arena.blocks[arena.first_new].owner = owner;
+}
+
+static void overwrite(const struct block *block, int byte)
+{
+    memset(ARENA_ADDRESS + block->at, byte, block->bytes);
+}
+
+void arena_overwrite_inputs(const void *owner)
+{
+    for (size_t i = arena.first_input; i < arena.first_new; i++) {
+        struct block *block = &arena.blocks[i];
+
+        if (block->use == INPUT && block->owner == owner) {
+            overwrite(block, ARENA_GARBAGE);
+            block->use = SPENT_INPUT;
+        }
+        if (block->use != INPUT && i == arena.first_input)
+            arena.first_input++;
+    }
 }
 
 void arena_overwrite_results(void)
 {
-    overwrite(RESULT, UNSET);
+    for (size_t i = 0; i < arena.nblocks; i++)
+        if (arena.blocks[i].use == RESULT)
+            overwrite(&arena.blocks[i], UNSET);
 }
 
 static size_t spoiled(size_t at, size_t bytes)

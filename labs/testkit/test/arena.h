@@ -17,8 +17,11 @@ void arena_check(void); /* fails the test when a red zone was written to */
  * share it, and processes that share nothing but a name must not. */
 void arena_check_unused(void);
 
-/* For overwrite.c: what no test may rely on any more gets other bytes. */
-void arena_overwrite_inputs(void);
+/* What no test may rely on any more gets other bytes (overwrite.c).  An input is
+ * for the next call, of a puppet or in a script, that is its owner. */
+size_t arena_new_input_bytes(uint64_t address); /* of an input without owner; else 0 */
+void arena_claim_inputs(const void *owner);
+void arena_overwrite_inputs(const void *owner);
 void arena_overwrite_results(void);
 
 /* Writes a word in its most readable form: "meta+0x10", "-1", "4096",

@@ -5,7 +5,8 @@
  * samples.  A sleep with a time limit, where the call has none, is polling; so
  * is waking again and again.  All measures are the puppet's own, so the result
  * does not depend on how often the test samples them.  Nor may another process
- * that the submission started poll on the puppet's behalf.
+ * that the submission started poll on the puppet's behalf: not a child that has
+ * not called exec, and after forbid_children() none at all.
  */
 #include <errno.h>
 #include <string.h>
@@ -48,22 +49,34 @@ static const struct puppet *find_puppet(pid_t pid)
 /* What could wake a call, besides puppets that are in a call themselves. */
 struct others {
     bool runnable, in_timed_sleep;
-    bool forked; /* a child of a puppet that has not called exec */
+    bool waker; /* a process of the submission that should not be there */
 };
+
+static bool children_are_forbidden;
+
+void forbid_children(void)
+{
+    children_are_forbidden = true;
+}
+
+static bool is_waker(pid_t pid, const char *puppet_program)
+{
+    char program[512];
+
+    return children_are_forbidden ||
+           (process_program(pid, program, sizeof program) && strcmp(program, puppet_program) == 0);
+}
 
 static void add_other(pid_t pid, const char *puppet_program, struct others *others)
 {
     const struct puppet *puppet = find_puppet(pid);
     struct process_activity activity;
-    char program[512];
 
     if ((puppet && puppet->busy) || !process_activity(pid, &activity))
         return;
     others->runnable |= activity.runnable;
     others->in_timed_sleep |= activity.in_timed_sleep;
-    if (!puppet && activity.asleep && process_program(pid, program, sizeof program) &&
-        strcmp(program, puppet_program) == 0)
-        others->forked = true;
+    others->waker |= !puppet && activity.asleep && is_waker(pid, puppet_program);
 }
 
 static struct others look_at_others(const struct puppet *p)
@@ -111,7 +124,7 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
         if (has_returned(p)) /* it replied before it waited for the next request */
             return PUPPET_RETURNED;
         others = look_at_others(p);
-        if (p->nreceived != nreceived || others.runnable || others.forked) {
+        if (p->nreceived != nreceived || others.runnable || others.waker) {
             quiet = 0; /* it slept until its question was answered, or may be woken */
             continue;
         }
@@ -121,9 +134,10 @@ static enum puppet_state settle(struct puppet *p, bool limits_allowed)
             return PUPPET_POLLING;
         return PUPPET_BLOCKED;
     } while (deadline_look_again(&until));
-    if (others.forked)
-        test_fail("%s: a child process is there that has not called exec, and may wake it",
-                  p->doing);
+    if (others.waker)
+        test_fail("%s: a %s, and may wake it", p->doing,
+                  children_are_forbidden ? "process that the submission started is there"
+                                         : "child process is there that has not called exec");
     test_fail("%s: neither returned nor went to sleep (%s%s%s)", p->doing,
               before.asleep     ? "asleep"
               : before.runnable ? "running"

@@ -37,6 +37,7 @@ static uint64_t send_call(enum frame_kind kind, const char *function, size_t nar
     strcpy(request.text, function);
     memcpy(request.words, args, nargs * sizeof *args);
     describe_call(p->doing, sizeof p->doing, function, nargs, args);
+    arena_claim_inputs(p);
     puppet_send(p, &request, -1);
     if (p->beginning) {
         p->beginning = false;

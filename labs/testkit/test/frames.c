@@ -205,7 +205,7 @@ uint64_t puppet_receive(struct puppet *p)
     p->busy = false;
     check(p, &m);
     arena_check_unused();
-    overwrite_inputs();
+    arena_overwrite_inputs(p);
     errno = m.frame.error;
     return m.frame.words[0];
 }

@@ -3,7 +3,7 @@
  *     test_X [--list] [--seed N]
  *            (--fork-server FD [--shared] | --puppet PATH --submission PATH)
  *            [--programs DIR] [--wrap "gdb --args"] [--timeout-factor N]
- *            [--overwrite-arena] [--count-heap] [--stop-at-hang] [NAME...]
+ *            [--count-heap] [--stop-at-hang] [NAME...]
  *
  *     test_X --arguments-fd FD
  *
@@ -187,7 +187,7 @@ __attribute__((noreturn)) static void usage(const char *program)
             "usage: %s [--list] [--seed N]\n"
             "       (--fork-server FD [--shared] | --puppet PATH --submission PATH)\n"
             "       [--programs DIR] [--wrap COMMAND] [--timeout-factor N]\n"
-            "       [--overwrite-arena] [--count-heap] [--stop-at-hang] [NAME...]\n"
+            "       [--count-heap] [--stop-at-hang] [NAME...]\n"
             "       %s --arguments-fd FD\n",
             program, program);
     exit(STATUS_USAGE);
@@ -233,7 +233,6 @@ static void read_options(int argc, char **argv)
         PROGRAMS,
         WRAP,
         FACTOR,
-        OVERWRITE,
         HEAP,
         STOP
     };
@@ -246,7 +245,6 @@ static void read_options(int argc, char **argv)
                                             {"programs", required_argument, NULL, PROGRAMS},
                                             {"wrap", required_argument, NULL, WRAP},
                                             {"timeout-factor", required_argument, NULL, FACTOR},
-                                            {"overwrite-arena", no_argument, NULL, OVERWRITE},
                                             {"count-heap", no_argument, NULL, HEAP},
                                             {"stop-at-hang", no_argument, NULL, STOP},
                                             {0}};
@@ -283,9 +281,6 @@ static void read_options(int argc, char **argv)
             break;
         case STOP:
             session.stop_at_hang = true;
-            break;
-        case OVERWRITE:
-            session.overwrite_arena = true;
             break;
         case HEAP:
             session.count_heap = true;

@@ -1,24 +1,22 @@
-/* overwrite.c - the mode --overwrite-arena, by which `labkit verify` proves that
- * no test relies on what student code can write.
+/* overwrite.c - inputs and results in the arena are overwritten when a test must no
+ * longer rely on them, nor the submission.
  *
  * Theory of operation.  Student code can write to the whole arena, at any time.
  * So a test keeps names and expectations in its own memory, passes a copy made
- * for one call, and copies a result once, right after the call.  In this mode an
- * input is overwritten when its call has returned, and a result before the next
- * call.  A test that reads an input back, passes it again, or reads a result too
- * late then fails with the reference too.
+ * for one call, and copies a result once, right after the call.  An input is
+ * overwritten when its call has returned, one that a script passes by the puppet
+ * itself (puppet/requests.c); a result is overwritten before the next call.  A
+ * test that reads an input back, passes it again, or reads a result too late fails
+ * with the reference too.  A submission that keeps a pointer to its caller's
+ * memory, where it must copy, finds other bytes there.
  */
 #include "overwrite.h"
 
 #include "arena.h"
 #include "puppets.h"
-#include "session.h"
 
-/* A script that is recorded but has not begun needs its inputs, too. */
 static bool is_call_outstanding(void)
 {
-    if (session.scripts_pending > 0)
-        return true;
     for (size_t i = 0; i < puppets_count(); i++)
         if (puppets_get(i)->busy && puppets_get(i)->pidfd >= 0)
             return true;
@@ -27,12 +25,6 @@ static bool is_call_outstanding(void)
 
 void overwrite_results(void)
 {
-    if (session.overwrite_arena && !is_call_outstanding())
+    if (!is_call_outstanding())
         arena_overwrite_results();
-}
-
-void overwrite_inputs(void)
-{
-    if (session.overwrite_arena && !is_call_outstanding())
-        arena_overwrite_inputs();
 }

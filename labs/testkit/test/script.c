@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "failure.h"
 #include "frames.h"
 #include "session.h"
@@ -17,7 +18,6 @@ struct script {
     struct script_call *results; /* the test's own copy */
     size_t length, max;
     size_t begun; /* length when RECORD() began */
-    bool pending; /* recorded, and not started yet */
     struct script *next;
 };
 
@@ -37,19 +37,12 @@ struct script *script_new(size_t max_calls)
     return s;
 }
 
-static void set_pending(struct script *s, bool pending)
-{
-    session.scripts_pending += (unsigned)pending - (unsigned)s->pending;
-    s->pending = pending;
-}
-
 void scripts_free(void)
 {
     while (scripts) {
         struct script *s = scripts;
 
         scripts = s->next;
-        set_pending(s, false);
         free(s->results);
         free(s);
     }
@@ -65,7 +58,6 @@ void script_begin(struct script *s)
 {
     recording = s;
     s->begun = s->length;
-    set_pending(s, true);
 }
 
 void script_append(const char *function, size_t nargs, const uint64_t args[])
@@ -81,6 +73,9 @@ void script_append(const char *function, size_t nargs, const uint64_t args[])
     *call = (struct script_call){.nargs = nargs};
     snprintf(call->function, sizeof call->function, "%s", function);
     memcpy(call->words, args, nargs * sizeof *args);
+    for (size_t i = 0; i < nargs; i++)
+        call->input_bytes[i] = arena_new_input_bytes(args[i]);
+    arena_claim_inputs(s);
 }
 
 size_t script_end(struct script *s)
@@ -129,7 +124,6 @@ void script_start(struct puppet *p, struct script *s)
     puppet_expect_idle(p, "script_start");
     snprintf(p->doing, sizeof p->doing, "a script of %zu calls", s->length);
     p->script = s;
-    set_pending(s, false);
     p->describe_progress = describe_progress;
     puppet_send(p, &request, -1);
     process_activity(p->pid, &p->at_start);
@@ -140,6 +134,7 @@ void script_finish(struct puppet *p, struct script *s)
     if (p->script != s)
         testkit_broken("script_finish() without script_start()");
     puppet_receive(p);
+    arena_overwrite_inputs(s);
     p->script = NULL;
     p->describe_progress = NULL;
     memcpy(s->results, s->calls, s->length * sizeof *s->calls);
@@ -171,5 +166,4 @@ int script_errno(const struct script *s, size_t index)
 void script_clear(struct script *s)
 {
     s->length = 0;
-    set_pending(s, false);
 }

@@ -25,7 +25,6 @@ struct session {
     uint64_t seed;
     unsigned timeout_factor; /* for all limits: Valgrind is slow; 0: no limits */
     bool shared;             /* no private namespaces: others' objects are visible */
-    bool overwrite_arena;    /* see overwrite.c */
     bool count_heap;         /* print how many blocks a test leaves allocated */
     bool stop_at_hang;       /* run no test after the first that hangs */
     size_t ntests_chosen;
@@ -36,8 +35,6 @@ struct session {
     pid_t sandbox;                 /* the fork server as the puppets' parent; 0 before the first */
     bool calls_begun;              /* student code has run in this sandbox */
     char folder[FRAME_TEXT_BYTES]; /* path of its shared folder; "" when there is none */
-
-    unsigned scripts_pending; /* recorded, and not started yet */
 
     unsigned ntests;               /* begun so far */
     const struct registered *test; /* the current one */
