@@ -485,6 +485,7 @@ static bool fail_among_waiting_stages(enum fault_call call, const char *name, in
     begin(p, run_pipeline(pipeline, IN, OUT));
     WAIT_UNTIL(fault_fired(p) || makes_no_progress(p, control, pids, 3) || is_over(p));
     if (!fault_fired(p)) {
+        fault_clear(p);
         control_open_gates(control);
         finish(p);
         return false;

@@ -324,10 +324,14 @@ static void check_failed_open(struct puppet *a, const char *name, int backend,
         fail_msg("a ring_open that failed left something behind: %s", leftovers());
 }
 
-/* No ring can be opened without such a call. */
-static bool is_needed(int backend, enum fault_call call)
+/* The function of libc, if no ring can be opened without such a call; NULL otherwise. */
+static const char *needed_function(int backend, enum fault_call call)
 {
-    return backend == RING_POSIX ? call == FAULT_MMAP : call == FAULT_SHMGET || call == FAULT_SHMAT;
+    if (call == FAULT_MMAP && backend == RING_POSIX)
+        return "mmap()";
+    if (backend == RING_POSIX)
+        return NULL;
+    return call == FAULT_SHMGET ? "shmget()" : call == FAULT_SHMAT ? "shmat()" : NULL;
 }
 
 struct failure { /* of a call to libc in ring_open */
@@ -344,7 +348,7 @@ static bool fail_nth(void *context, enum fault_call call, unsigned nth, unsigned
     struct puppet *creator = failure->creator;
     int backend = failure->backend, error = failure->error, open_errno;
     struct puppet *a = puppet_start(); /* a new one each time: its calls are the same ones */
-    const char *name = unique_name();
+    const char *name = unique_name(), *needed = needed_function(backend, call);
     unsigned flags = creator != NULL ? 0 : RING_CREATE;
     struct ring *r, *created = NULL;
     struct held_before before;
@@ -359,7 +363,7 @@ static bool fail_nth(void *context, enum fault_call call, unsigned nth, unsigned
     before.nfds = process_fds(puppet_pid(a), before.fds, 64);
     before.objects = test_string(leftovers());
     fault_watch(a, call);
-    if (nth == 1 && is_needed(backend, call))
+    if (nth == 1 && needed != NULL)
         fault_fail_from(a, call, nth, error);
     else if (nth > 0)
         fault_fail(a, call, nth, error);
@@ -367,12 +371,13 @@ static bool fail_nth(void *context, enum fault_call call, unsigned nth, unsigned
     open_errno = errno;
     fired = fault_fired(a);
     *count = fault_count(a, call);
-    if (r != NULL && nth == 1 && is_needed(backend, call))
+    if (r != NULL && needed != NULL && *count == 0)
+        fail_msg("ring_open returned a ring without a call of %s; call the function of libc",
+                 needed);
+    if (r != NULL && needed != NULL && nth == 1)
         fail_msg("ring_open returned a ring although every call of %s failed; call the function "
                  "of libc",
-                 call == FAULT_MMAP     ? "mmap()"
-                 : call == FAULT_SHMGET ? "shmget()"
-                                        : "shmat()");
+                 needed);
     fault_clear(a);
     if (r == NULL) {
         if (!fired || open_errno != error)

@@ -3,6 +3,7 @@
  * grader/tests/test_testkit_questions.py expects; all others pass.
  */
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "hostile.h"
@@ -120,8 +121,17 @@ static struct puppet *with_beacon(int *started)
     puppet_give_fd(p, out[1], 30);
     puppet_give_fd(p, in[0], 31);
     close(out[1]);
+    fcntl(out[0], F_SETFL, O_NONBLOCK);
     *started = out[0];
     return p;
+}
+
+/* Not an input: the process may read it after the call has returned. */
+static const char *path_of_unreadable(void)
+{
+    const char *path = program_path("unreadable");
+
+    return strcpy(arena_alloc("path", strlen(path) + 1), path);
 }
 
 TEST(catches_a_puppet_that_made_itself_unreadable, "A rule.")
@@ -130,8 +140,8 @@ TEST(catches_a_puppet_that_made_itself_unreadable, "A rule.")
     struct puppet *p = with_beacon(&started);
     char byte;
 
-    begin(p, become(arena_string(program_path("unreadable"))));
-    assert_int_equal(read(started, &byte, 1), 1);
+    begin(p, become(path_of_unreadable()));
+    WAIT_UNTIL(read(started, &byte, 1) == 1);
     assert_blocked(p);
 }
 
@@ -143,7 +153,7 @@ TEST(catches_a_child_that_made_itself_unreadable, "A rule.")
     pid_t child;
 
     with_beacon(&started);
-    child = start_child(arena_string(program_path("unreadable")));
-    assert_int_equal(read(started, &byte, 1), 1);
+    child = start_child(path_of_unreadable());
+    WAIT_UNTIL(read(started, &byte, 1) == 1);
     process_fds(child, fds, 100);
 }
