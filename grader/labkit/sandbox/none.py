@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from labkit.errors import GraderError
 from labkit.sandbox import seccomp
 from labkit.sandbox.interface import Job, Kind, Mount, Sandbox
 from labkit.sandbox.launcher import keep_options, launcher, limit_options
@@ -28,10 +29,10 @@ class NoSandbox:
 
     def start(self, job: Job) -> Sandbox:
         """Starts a job with limits, a temporary directory and a clean environment."""
+        start, filter_fd = launcher(), bytes_fd(seccomp.program(ptrace=job.ptrace))
         directory = Path(tempfile.mkdtemp(prefix="labkit-sandbox-"))
-        filter_fd = bytes_fd(seccomp.program(ptrace=job.ptrace))
         # RLIMIT_NPROC counts all processes of the user, so it is not set.
-        argv = [str(launcher()), "--first-to-die", f"--filter={filter_fd}"]
+        argv = [str(start), "--first-to-die", f"--filter={filter_fd}"]
         argv += [*limit_options(job.limits, count_processes=False), *keep_options(job.fds)]
         argv += [f"--chdir={job.cwd or directory}", "--", *map(str, job.argv)]
         env = ENVIRONMENT | {"HOME": str(directory), "TMPDIR": str(directory)}
@@ -39,6 +40,9 @@ class NoSandbox:
             process, output = start_process(
                 argv, replace(job, fds=(*job.fds, filter_fd)), lease=None, env=env
             )
+        except GraderError:
+            directory.rmdir()
+            raise
         finally:
             os.close(filter_fd)
         return Sandbox(process=process, output=output, lease=None, kind=self, directory=directory)
